@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * base/limits - every limit of the system, each with its reason.
+ *
+ * A number that bounds a queue, a buffer, a file or a request stands here and nowhere else, so that
+ * a reader can answer "how large can it get?" on one page.
+ */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+#include <stdint.h>
+
+#include "base/assert.h"
+
+#define KIB (INT64_C(1) << 10)
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+
+/* Direct I/O and torn writes are reckoned in blocks of this size: the page, and the largest
+ * physical sector of common devices. A device with a larger one is refused by name. */
+#define BLOCK_BYTES 4096
+
+/* Devices write at least this much at once without tearing it; the simulated disk tears here. */
+#define SECTOR_BYTES 512
+
+/* The largest record batch, compressed or not. Kafka's default is 1 MiB; ours leaves room for large
+ * records and still bounds every buffer. */
+#define BATCH_BYTES_MAX (16 * MIB)
+
+/* The most a compressed batch may unpack to: the same bound, so that a bomb is refused. */
+#define BATCH_UNPACKED_BYTES_MAX (64 * MIB)
+
+/* The largest segment file: positions in Kafka's index are signed 32-bit. */
+#define SEGMENT_BYTES_MAX (2 * GIB - 1)
+
+/* A topic's name, as in Kafka. */
+#define TOPIC_NAME_BYTES_MAX 249
+
+/* The longest path that we build, with its closing zero. */
+#define PATH_BYTES_MAX 1024
+
+/* The batches per producer and partition whose sequence numbers are remembered: Kafka's clients
+ * need five, a native producer has at most this many in flight. */
+#define PRODUCER_BATCHES_REMEMBERED 16
+
+ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
+ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");
+
+#endif /* BASE_LIMITS_H */
