@@ -59,6 +59,327 @@ struct pyr_error {
     char message[PYR_ERROR_MESSAGE_MAX];
 };
 
+/** Return the name of @err, such as "PYR_ERR_CORRUPT". Never NULL. */
+PYR_API const char *pyr_err_name(enum pyr_err err);
+
+/** Return one line that says what @err means. Never NULL. */
+PYR_API const char *pyr_err_text(enum pyr_err err);
+
+/* -- Version --
+ *
+ *     printf("%s\n", pyr_version());
+ */
+
+/** Return this library's version, such as "0.1.0". */
+PYR_API const char *pyr_version(void);
+
+/** Return one line with version, commit, the libraries inside and the backends built in. */
+PYR_API const char *pyr_version_details(void);
+
+/* -- Embedded log --
+ *
+ * The engine inside a program, without a network: a store is a folder, and holds logs. Many threads
+ * may append to one log and read from it. The library is a guest: it installs no signal handler,
+ * changes no process-wide state, never prints and never exits.
+ *
+ *     struct pyr_error error;
+ *     struct pyr_log *log;
+ *     if (pyr_log_open("./data", NULL, &log, &error) != PYR_OK) {
+ *         fprintf(stderr, "%s\n", error.message);
+ *         return 1;
+ *     }
+ *     struct pyr_record record = {.value = "hello", .value_bytes = 5};
+ *     struct pyr_receipt receipt;
+ *     if (pyr_log_append(log, &record, &receipt, &error) == PYR_OK) {
+ *         printf("offset %lld, on stable storage: %u\n", (long long)receipt.offset,
+ *                receipt.copies_durable);
+ *     }
+ *     pyr_log_close(log);
+ */
+
+/* What an acknowledged append has reached (docs/durability.md has the whole table). */
+enum pyr_sync {
+    PYR_SYNC_ALWAYS = 0, /* Stable storage. Survives a power cut. */
+    PYR_SYNC_BATCH = 1,  /* Memory; stable storage at most sync_interval_ms later. */
+    PYR_SYNC_OS = 2,     /* Memory; handed to the kernel at most 1 ms or 256 KiB later. */
+};
+
+/* How files are written. */
+enum pyr_backend {
+    PYR_BACKEND_AUTO = 0,  /* io_uring where the host allows it, else posix. */
+    PYR_BACKEND_POSIX = 1, /* pwritev2. */
+    PYR_BACKEND_URING = 2, /* io_uring, or an error. */
+};
+
+/* Compression of the batches that this handle makes. */
+enum pyr_compression {
+    PYR_COMPRESSION_NONE = 0,
+    PYR_COMPRESSION_LZ4 = 1, /* Kept only where it saves an eighth or more. */
+};
+
+/* How a store is opened. Fill it with pyr_store_options_init, then change what you need. */
+struct pyr_store_options {
+    enum pyr_backend backend;
+    bool must_exist;             /* Fail rather than create a new store. */
+    bool cache_enabled;          /* false: every append goes to its segment at once. */
+    uint64_t cache_max_size;     /* Bytes of appends held in memory, written to segments or not. */
+    uint32_t max_buffer_time_ms; /* The longest an append stays only in cache and journal. */
+    uint64_t wal_file_bytes;     /* One journal file. */
+    uint32_t wal_files_max;      /* The most journal files; what is full is checkpointed. */
+    bool accept_clock_step; /* Confirm a step of the wall clock that retention holds back for. */
+};
+
+/* How a log of a store is opened. Fill it with pyr_log_options_init, then change what you need. */
+struct pyr_log_options {
+    enum pyr_sync sync;
+    uint32_t sync_interval_ms; /* PYR_SYNC_BATCH: the bound. */
+    bool hand_over_at_once;    /* PYR_SYNC_OS: every append is with the kernel when it returns. */
+    bool sync_on_write; /* With the cache off: segments are synced before an append returns. */
+    bool use_mmap;      /* Read through mappings. Mind SIGBUS if the files are cut by others. */
+    bool is_compacted;  /* Keep the newest record of each key rather than all. */
+    enum pyr_compression compression;
+    uint64_t segment_max_size;   /* Bytes of a segment file; at most 2 GiB - 1. */
+    uint64_t segment_max_age_ms; /* Roll a segment older than this; 0: never. */
+    uint64_t retention_ms;       /* Delete segments older than this by the log's clock; 0: never. */
+    uint64_t retention_bytes;    /* Delete oldest segments above this; 0: never. */
+    const struct pyr_store_options *store; /* pyr_log_open: the store's options, or NULL. */
+};
+
+/* A header of a record. */
+struct pyr_header {
+    const char *key; /* UTF-8, not zero-terminated. */
+    size_t key_bytes;
+    const void *value; /* NULL is a null value. */
+    size_t value_bytes;
+};
+
+/* A record to append, or a view of one read. A NULL key or value is null, not empty. */
+struct pyr_record {
+    int64_t offset;       /* Set when read. */
+    int64_t timestamp_ms; /* 0 when appending: now. */
+    const void *key;
+    size_t key_bytes;
+    const void *value;
+    size_t value_bytes;
+    const struct pyr_header *headers;
+    size_t header_count;
+};
+
+/* What an acknowledgement states. */
+struct pyr_receipt {
+    int64_t offset;          /* Of the first record. */
+    int64_t offset_end;      /* One past the last record. */
+    int32_t epoch;           /* Under whose leadership. */
+    uint32_t copies_memory;  /* Copies in memory at least. */
+    uint32_t copies_durable; /* Copies known to be on stable storage when the call returned. */
+};
+
+/* A place in a log: the segment's first offset, and the record's offset. */
+struct pyr_position {
+    int64_t segment;
+    int64_t offset;
+};
+
+/* What opening found and did. */
+struct pyr_recovery {
+    uint32_t partitions;
+    uint64_t segments;      /* Segment files opened. */
+    uint64_t batches;       /* Batches read from the journal and found valid. */
+    uint64_t records;       /* Records in them. */
+    uint64_t bytes_scanned; /* Journal and segment bytes read. */
+    uint64_t bytes_cut; /* Bytes that were torn by the crash and cut off; none was acknowledged. */
+    uint64_t indexes_rebuilt;
+    uint64_t quarantined; /* Files moved to quarantine/, because nothing explains them. */
+    uint64_t duration_us;
+    bool was_clean;       /* The last stop was a clean one. */
+    char cut_reason[160]; /* Why bytes were cut; empty if none were. */
+};
+
+/* The state of a log. */
+struct pyr_log_stat {
+    int64_t offset_first;     /* Log start. */
+    int64_t offset_end;       /* One past the last append. */
+    int64_t offset_committed; /* Readers see everything below. */
+    int64_t offset_durable;   /* Everything below is on stable storage. */
+    int64_t segment;          /* First offset of the segment that is written to. */
+    uint64_t segment_bytes;   /* Its bytes, those still in the cache included. */
+    uint64_t segments;
+    uint64_t bytes; /* Of all segments. */
+    uint64_t cache_bytes;
+    uint64_t appends_waiting; /* Times an append had to wait for room. */
+    bool has_failed;          /* A sync failed: see pyr_log_append's errors. */
+};
+
+struct pyr_store;
+struct pyr_log;
+struct pyr_reader;
+
+/** Set every field of @options to its default. */
+PYR_API void pyr_store_options_init(struct pyr_store_options *options);
+
+/** Set every field of @options to its default. */
+PYR_API void pyr_log_options_init(struct pyr_log_options *options);
+
+/**
+ * Open the store in the folder @path, recovering what a crash left; create it if it is missing.
+ *
+ * @options may be NULL. Gives: pyr_store_close. Fails with PYR_ERR_LOCKED if another handle or
+ * process has it, PYR_ERR_CORRUPT if bytes that were acknowledged cannot be read, PYR_ERR_FOREIGN
+ * if the folder holds something else; nothing is changed then. Blocks for the recovery.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_open(const char *path,
+                                                   const struct pyr_store_options *options,
+                                                   struct pyr_store **ret_store,
+                                                   struct pyr_error *reterr);
+
+/** Write what is in memory, sync it, and close @store (NULL does nothing). Its logs are closed
+ * before. */
+PYR_API void pyr_store_close(struct pyr_store *store);
+
+/** Fill @ret_recovery with what opening @store found. Any thread. */
+PYR_API void pyr_store_recovery(struct pyr_store *store, struct pyr_recovery *ret_recovery);
+
+/** Describe how @store writes, such as "uring, O_DIRECT, RWF_DSYNC". Valid until it is closed. */
+PYR_API const char *pyr_store_describe(struct pyr_store *store);
+
+/**
+ * Open the log @topic-@partition of @store; create it if it is missing.
+ *
+ * @options may be NULL. Gives: pyr_log_close. Fails with PYR_ERR_LOCKED if it is open already.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_log(struct pyr_store *store,
+                                                  const char *topic,
+                                                  uint32_t partition,
+                                                  const struct pyr_log_options *options,
+                                                  struct pyr_log **ret_log,
+                                                  struct pyr_error *reterr);
+
+/**
+ * Open a store that holds one log, in the folder @path: pyr_store_open and pyr_store_log in one
+ * call. Closing the log closes the store. The errors are those of both.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_open(const char *path,
+                                                 const struct pyr_log_options *options,
+                                                 struct pyr_log **ret_log,
+                                                 struct pyr_error *reterr);
+
+/** Wait for what was appended to be synced and close @log (NULL does nothing). No other call is
+ * running. */
+PYR_API void pyr_log_close(struct pyr_log *log);
+
+/** Return the store of @log. */
+PYR_API struct pyr_store *pyr_log_store(struct pyr_log *log);
+
+/**
+ * Append one record, and wait for what the log's policy promises.
+ *
+ * @ret_receipt may be NULL. Any thread. Errors: PYR_ERR_DISK_FULL (nothing was appended, try
+ * again), PYR_ERR_TOO_LARGE, PYR_ERR_INVALID, and PYR_ERR_FAILED once a sync has failed: the record
+ * may or may not survive, reads go on, and only closing and opening again helps.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_append(struct pyr_log *log,
+                                                   const struct pyr_record *record,
+                                                   struct pyr_receipt *ret_receipt,
+                                                   struct pyr_error *reterr);
+
+/** Append @count records as one batch: after a crash all of them are there, or none. As
+ * pyr_log_append. */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_append_batch(struct pyr_log *log,
+                                                         const struct pyr_record *records,
+                                                         size_t count,
+                                                         struct pyr_receipt *ret_receipt,
+                                                         struct pyr_error *reterr);
+
+/**
+ * Start appending @count records as one batch and return without waiting for the policy; the
+ * records are copied. pyr_log_wait with the receipt's offset_end waits for them. As pyr_log_append
+ * otherwise; it waits only while the log's bounded memory is full.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_append_start(struct pyr_log *log,
+                                                         const struct pyr_record *records,
+                                                         size_t count,
+                                                         struct pyr_receipt *ret_receipt,
+                                                         struct pyr_error *reterr);
+
+/**
+ * Wait until everything below @offset_end has reached what the log's policy promises, at most
+ * @timeout_ms (negative: without limit). PYR_ERR_TIMEOUT if not, PYR_ERR_FAILED if it never will.
+ * Any thread.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_wait(struct pyr_log *log,
+                                                 int64_t offset_end,
+                                                 int64_t timeout_ms,
+                                                 struct pyr_error *reterr);
+
+/** Put everything appended so far on stable storage, whatever the policy. Blocks. Any thread. */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr);
+
+/** Fill @ret_stat with the state of @log. Any thread. */
+PYR_API void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat);
+
+/**
+ * Delete whole segments below @offset and make it the log's first offset. Instant, and safe against
+ * a crash. PYR_ERR_OUT_OF_RANGE if @offset is past the committed end. Any thread.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_delete_before(struct pyr_log *log,
+                                                          int64_t offset,
+                                                          struct pyr_error *reterr);
+
+/** Find the first record with a timestamp at or after @timestamp_ms; the log's end if there is
+ * none. */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_find_time(struct pyr_log *log,
+                                                      int64_t timestamp_ms,
+                                                      struct pyr_position *ret_position,
+                                                      struct pyr_error *reterr);
+
+/**
+ * Open a reader that starts at @offset; PYR_READ_FIRST and PYR_READ_END stand for the log's start
+ * and end. Gives: pyr_reader_close. A reader belongs to one thread at a time. PYR_ERR_OUT_OF_RANGE
+ * if @offset lies below the log's start or past its end.
+ */
+#define PYR_READ_FIRST INT64_C(-2)
+#define PYR_READ_END   INT64_C(-1)
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_reader_open(struct pyr_log *log,
+                                                    int64_t offset,
+                                                    struct pyr_reader **ret_reader,
+                                                    struct pyr_error *reterr);
+
+/** Close @reader (NULL does nothing); what it handed out is gone. */
+PYR_API void pyr_reader_close(struct pyr_reader *reader);
+
+/**
+ * Return the next record, waiting at most @timeout_ms at the end of the log (negative: without
+ * limit).
+ *
+ * @ret_record's memory is not copied: it is valid until the next call with this reader.
+ * PYR_ERR_TIMEOUT at the end of the log. PYR_ERR_CORRUPT names file, position and offset, and the
+ * reader stays before the damage: a wrong record is never returned. PYR_ERR_OUT_OF_RANGE if the
+ * records were deleted meanwhile.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_reader_next(struct pyr_reader *reader,
+                                                    int64_t timeout_ms,
+                                                    struct pyr_record *ret_record,
+                                                    struct pyr_error *reterr);
+
+/**
+ * Return the next run of whole record batches, in Kafka's format, for programs that walk or forward
+ * them.
+ * *@ret_data is valid until the next call with this reader. Errors as pyr_reader_next.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_reader_next_bytes(struct pyr_reader *reader,
+                                                          int64_t timeout_ms,
+                                                          const void **ret_data,
+                                                          size_t *ret_bytes,
+                                                          struct pyr_error *reterr);
+
+/** Move @reader to @offset, as pyr_reader_open. */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_reader_seek(struct pyr_reader *reader,
+                                                    int64_t offset,
+                                                    struct pyr_error *reterr);
+
+/** Return where the next record will be read. */
+PYR_API struct pyr_position pyr_reader_position(const struct pyr_reader *reader);
+
 #ifdef __cplusplus
 }
 #endif
