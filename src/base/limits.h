@@ -33,6 +33,36 @@
 /* The largest segment file: positions in Kafka's index are signed 32-bit. */
 #define SEGMENT_BYTES_MAX (2 * GIB - 1)
 
+/* -- Segments -- */
+
+/* Bytes of batches between two entries of a segment's index: Kafka's index.interval.bytes. */
+#define SEGMENT_INDEX_INTERVAL_BYTES 4096
+
+/* Offsets between the digest points that replicas compare. */
+#define SEGMENT_STRIDE_OFFSETS INT64_C(65536)
+
+/* Segments that one sync cuts to size and puts on stable storage, besides the one written to.
+ * Bounds the job; what is left waits for the next. */
+#define SEGMENT_SYNC_SEGMENTS_MAX 9
+
+/* Epochs that may begin within one append to a segment. An append stops there and takes a prefix.
+ */
+#define SEGMENT_APPEND_EPOCHS_MAX 8
+
+/* Small parts of an append are gathered into writes of this size. */
+#define SEGMENT_GATHER_BYTES (256 * KIB)
+
+/* Points and index entries that an append holds before it writes them. */
+#define SEGMENT_POINTS_BUFFERED 128
+
+/* A file being written grows by doubling, from the first of these and by at most the second: few
+ * extents for a busy partition, little waste for a quiet one. */
+#define SEGMENT_ALLOCATE_BYTES_MIN (256 * KIB)
+#define SEGMENT_ALLOCATE_BYTES_MAX (64 * MIB)
+
+/* The most rows of an epoch table: one per change of leadership that wrote something. */
+#define SEGMENT_EPOCHS_MAX 65536
+
 /* A topic's name, as in Kafka. */
 #define TOPIC_NAME_BYTES_MAX 249
 

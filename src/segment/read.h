@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * segment/read - runs of whole, verified batches out of a view, without the owner.
+ *
+ * Part of the path:  view -> [read] -> consumer, follower, compaction, scrub
+ *
+ * A read finds the last point at or before the offset, walks from there, and hands out the batches
+ * from the one that holds the offset on. Before a byte is handed out, each batch of the run has its
+ * checksum verified, and the chain is walked on to the first point behind the run and must meet its
+ * digest. A sequential reader keeps a cursor, so that nothing is walked twice.
+ *
+ *      point              offset                        point
+ *   ----|--------|----------|==========|==========|--------|-----
+ *       walk: header only   run: header and checksum  header only
+ *
+ * With a mapping the run points into it and holds a count on the handle; without one it is read
+ * into the caller's buffer.
+ *
+ * Invariants:
+ *   SEG-9  A run is handed out only if each of its batches matches its checksum and the chain from
+ *          a point at or before it to one at or behind it holds.
+ *
+ * Threads: any, one at a time per view and cursor.   Memory: none.
+ */
+#ifndef SEGMENT_READ_H
+#define SEGMENT_READ_H
+
+#include "segment/log.h"
+
+/* Where a sequential reader stands. Zeroed stands nowhere. */
+struct segment_cursor {
+    const struct segment *segment; /* Compared only. */
+    struct segment_point point;
+};
+
+/* What is wanted. */
+struct segment_read {
+    int64_t offset;                /* The first record wanted. */
+    int64_t offset_end;            /* Only batches that end at or below; INT64_MAX: all. */
+    size_t bytes_max;              /* At most so many, but one batch at least. */
+    struct bytes_mut buffer;       /* Without a mapping: the run is read here. */
+    struct segment_cursor *cursor; /* Or NULL. */
+};
+
+/* What was read. */
+struct segment_run {
+    struct bytes data;   /* Whole batches; empty if there are none up to the limits. */
+    int64_t offset_next; /* Where to go on: the next batch, or the segment's end. */
+    uint32_t batches;
+    uint32_t records;              /* By the batches' headers. */
+    size_t bytes_needed;           /* With PYR_ERR_TOO_LARGE: the buffer that the batch needs. */
+    struct segment_handle *handle; /* Mapped: a count, for segment_handle_release. Else NULL. */
+};
+
+/**
+ * Read a run from @view.
+ *
+ * The first batch is the one that holds `offset`, or the next if `offset` lies in a gap that
+ * compaction left. An empty run whose offset_next is the segment's end says that the next segment
+ * has it. Blocks. @ret_run is written on success and, for bytes_needed, with PYR_ERR_TOO_LARGE.
+ *
+ * PYR_ERR_CORRUPT: damage; names file, position and offset.
+ * PYR_ERR_TOO_LARGE: the buffer is smaller than the batch.
+ * PYR_ERR_NOT_FOUND: the segment was removed meanwhile: ask the owner for another view.
+ */
+MUST_CHECK enum pyr_err segment_view_read(struct segment_view *view,
+                                          const struct segment_read *want,
+                                          struct segment_run *ret_run,
+                                          struct pyr_error *reterr);
+
+/**
+ * Find the first batch of @view with a timestamp at or after @timestamp_ms; return its first
+ * offset. The records within are the caller's to look at. Errors as segment_view_read;
+ * PYR_ERR_OUT_OF_RANGE if there is none. Blocks.
+ */
+MUST_CHECK enum pyr_err segment_view_find_time(struct segment_view *view,
+                                               int64_t timestamp_ms,
+                                               int64_t *ret_offset,
+                                               struct pyr_error *reterr);
+
+/** Return whether reading @count bytes of @view at @position would not wait for the disk, as far as
+ * can be known: false without a mapping. */
+bool segment_view_is_resident(struct segment_view *view, uint32_t position, size_t count);
+
+#endif /* SEGMENT_READ_H */
