@@ -73,6 +73,19 @@
  * need five, a native producer has at most this many in flight. */
 #define PRODUCER_BATCHES_REMEMBERED 16
 
+/* The most operations in flight on one loop: the kernel's ring is sized by it. */
+#define IO_OPS_MAX 4096
+
+/* Threads that carry out one loop's operations in the posix backend: a few writes and reads at
+ * once keep a disk busy, more only fight for it. */
+#define IO_WORKERS_MAX 4
+
+/* Threads for jobs: background work is bound by the disk, not by the number of cores. */
+#define IO_JOB_THREADS_MAX 16
+
+/* Letters that one mailbox can hold. */
+#define IO_MAILBOX_LETTERS_MAX (1 << 20)
+
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");
 

@@ -46,6 +46,9 @@ struct io_loop;
 
 #define IO_TIME_NEVER UINT64_MAX
 
+/* The longest text of io_describe, with its closing zero. */
+#define IO_DESCRIPTION_BYTES_MAX 96
+
 /* -- The environment -- */
 
 enum io_backend {
@@ -60,6 +63,7 @@ struct io_options {
     uint64_t seed;        /* Seed of io_random_seed(); 0 draws one from the system. */
     bool without_direct; /* Refuse O_DIRECT, as some file systems do; for tests of the fall-back. */
     bool without_dsync;  /* Refuse RWF_DSYNC, likewise: durable writes become write + fdatasync. */
+    uint32_t block_bytes; /* Claim this physical block in io_stat, for tests; 0 asks the device. */
 };
 
 /**
@@ -240,11 +244,18 @@ struct io_op {
     uint64_t reserved[6]; /* For the backend. */
 };
 
+/* One alarm. Before its first start: zeroed but for fire and ctx. It may move only while stopped.
+ */
 struct io_timer {
-    uint64_t deadline_ns; /* IO_TIME_NEVER while it is not started. */
+    uint64_t deadline_ns; /* Valid while is_started. */
     void (*fire)(struct io_timer *timer);
     void *ctx;
-    uint32_t slot; /* For the loop. */
+    bool is_started;
+    uint64_t order;         /* For the loop, like the rest: timers of one deadline fire in the order
+                               in which they were started. */
+    struct io_timer *child; /* Pairing heap: first child, next sibling, parent or left sibling. */
+    struct io_timer *sibling;
+    struct io_timer *back;
 };
 
 /* Background work: run() on a pool thread (it may block), then done() on the loop. */
@@ -275,14 +286,16 @@ void io_loop_destroy(struct io_loop *loop);
 /** Return the environment of @loop. */
 struct io *io_loop_io(struct io_loop *loop);
 
-/** Queue @op. It may start now or at the next io_loop_flush or io_loop_wait. */
+/** Queue @op, which the loop keeps until complete() is called. It may start now or at the next
+ * io_loop_flush or io_loop_wait; while another thread is inside io_loop_wait it starts now. */
 void io_submit(struct io_loop *loop, struct io_op *op);
 
 /** Hand all queued operations to the kernel now, without waiting. */
 void io_loop_flush(struct io_loop *loop);
 
 /** Wait until something can be dispatched, a wake-up arrived or @deadline_ns of the monotonic clock
- * passed. Starts queued operations. Timers count: it wakes for the earliest. */
+ * passed. Starts queued operations. Timers count: it wakes for the earliest. It may also return
+ * early, and, where it helps, late by the one operation that it carries out. */
 void io_loop_wait(struct io_loop *loop, uint64_t deadline_ns);
 
 /** Deliver completions, due timers, posted mail and finished jobs. Return how many things were
