@@ -5,7 +5,7 @@
  * The only header of the test framework that a test program includes. cmocka's headers must come in
  * their own order, which is why they are here. TEST(subject, behaviour) defines a test and
  * registers it in its runner; one runner program per folder links all test files of that folder
- * with case_main.c.
+ * with lib/case.c.
  *
  *   TEST(codec, puts_big_endian_numbers_most_significant_byte_first)
  *   {
@@ -44,9 +44,13 @@ void case_register(struct case_entry *entry);
  * is dropped. */
 bool case_aborts(void (*body)(void *ctx), void *ctx);
 
-/** Return a fresh folder for this test, removed when the program ends. It lies below $TMPDIR, and
- * the runner owns the string. */
+/** Return a fresh folder for this test, removed when the test ends. It lies below $TMPDIR, and the
+ * runner owns the string. */
 const char *case_folder(void);
+
+/** Return @count times the percentage in $PYRALOG_TEST_PERCENT (100 if unset), at least 1: how many
+ * seeds, images or flips a test that could go on for ever tries in this build and length of run. */
+uint64_t case_scale(uint64_t count);
 
 /** Leave this test and count it as skipped, with the reason printed. */
 _Noreturn void case_skip(const char *reason);
