@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""tools/suite.py - run the parts of the test suite and count their cases.
+
+The parts stand in one table, in docs/testing.md: name, shortest length of run that includes it,
+planned seconds, command. A command is one of
+
+    build KIND                   set up build/KIND from tools/meson/KIND.ini and compile it
+    tests KIND SUITE[,SUITE]     run the meson tests of those suites in build/KIND
+    anything else                a program, run from the project's root
+
+Programs print TAP; one that prints none counts as one case, judged by its exit status. A part fails
+when a case fails, when a program ends early or badly, and when it takes over twice its plan. With
+CI=true a skip that test/skips.txt does not list is a failure. The closing line counts the cases of
+all parts: "N passed, N failed, N skipped".
+"""
+import argparse
+import fcntl
+import fnmatch
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LENGTHS = ("fast", "default", "long")
+# How much of an endless test (case_scale in test/lib/case.h) each build kind does, in percent.
+KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 1}
+LENGTH_PERCENT = {"fast": 10, "default": 100, "long": 1000}
+# Sanitizers are slower; a test's time-out is stretched by this.
+KIND_TIMEOUT = {"asan": 3, "tsan": 10, "coverage": 3}
+CI_SKIPS = "test/skips.txt"
+SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "second_deadlock_stack=1",
+}
+
+
+class Part:
+    """One row of the table."""
+
+    def __init__(self, name, length, planned, command):
+        self.name, self.length, self.planned = name, length, planned
+        self.words = shlex.split(command)
+
+    def builds(self):
+        return self.words[1] if self.words[0] == "build" else None
+
+    def needs(self):
+        return self.words[1] if self.words[0] == "tests" else None
+
+
+def read_parts(text):
+    """Return the parts in the table of docs/testing.md."""
+    parts = []
+    in_table = False
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if cells[:4] == ["part", "from", "planned s", "command"]:
+            in_table = True
+        elif in_table and not line.startswith("|"):
+            break
+        elif in_table and not set(cells[0]) <= {"-", ":"}:
+            if len(cells) < 4 or cells[1] not in LENGTHS or not cells[2].isdigit():
+                raise ValueError(f"docs/testing.md: bad row of the table of parts: {line}")
+            parts.append(Part(cells[0], cells[1], int(cells[2]), cells[3].strip("`")))
+    if not parts:
+        raise ValueError("docs/testing.md: no table of parts")
+    return parts
+
+
+class Tally:
+    """What the cases of one program came to."""
+
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def total(self):
+        return self.passed + len(self.failed) + len(self.skipped)
+
+
+TAP_LINE = re.compile(r"(not )?ok\b\s*(\d+)?\s*-?\s*([^#]*)(?:#\s*(SKIP|TODO)\b\S*\s*(.*))?", re.I)
+
+
+def count_tap(program, output, status):
+    """Return the Tally of @program, which printed @output and ended with @status."""
+    tally = Tally()
+    planned = seen = 0
+    running = reason = ""
+    has_plan = False
+    for line in output.splitlines():
+        plan = re.fullmatch(r"1\.\.(\d+)(\s*#.*)?", line)
+        match = TAP_LINE.match(line)
+        if line.startswith("Bail out!"):
+            tally.failed.append((f"{program}: {line}", ""))
+        elif line.startswith("# run "):
+            running, reason = line.partition(" - ")[2], ""
+        elif plan:
+            has_plan, planned = True, int(plan[1])
+        elif line.startswith("#"):
+            reason += line + "\n"
+        elif match:
+            seen += 1
+            name = f"{program}: {match[3].strip() or f'case {seen}'}"
+            if (match[4] or "").upper() == "SKIP":
+                tally.skipped.append((name, match[5] or "no reason given"))
+            elif match[1]:
+                tally.failed.append((name, reason))
+            else:
+                tally.passed += 1
+            running = reason = ""
+    if not has_plan and seen == 0:
+        if status == 0:
+            tally.passed += 1
+        else:
+            tally.failed.append((f"{program}: exit status {status}", tail(output)))
+    elif seen != planned:
+        where = f", in {running}" if running else ""
+        text = f"{program}: ended after {seen} of {planned} cases{where}, status {status}"
+        tally.failed.append((text, reason + tail(output)))
+    elif status != 0 and not tally.failed:
+        tally.failed.append((f"{program}: exit status {status} though no case failed", tail(output)))
+    return tally
+
+
+def tail(text, count=40):
+    """Return the last lines of @text."""
+    return "\n".join(text.splitlines()[-count:])
+
+
+class Suite:
+    """One run of the suite."""
+
+    def __init__(self, length, scratch):
+        self.length, self.scratch = length, scratch
+        self.logs = ROOT / "build" / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.is_ci = os.environ.get("CI") == "true"
+        self.allowed = read_skips(ROOT / CI_SKIPS)
+        self.built = {}
+        self.children = set()
+        self.lock = threading.Lock()
+
+    def environment(self, kind=None):
+        percent = min(LENGTH_PERCENT[self.length], KIND_PERCENT.get(kind, 1000))
+        if self.length == "long" and kind in KIND_PERCENT:
+            percent = KIND_PERCENT[kind] * 10
+        env = dict(os.environ, TMPDIR=str(self.scratch), PYRALOG_TEST_PERCENT=str(percent),
+                   PYRALOG_TEST_LENGTH=self.length, PYRALOG_ROOT=str(ROOT), **SANITIZER_OPTIONS)
+        suppressions = ROOT / "test/lib/tsan.supp"
+        if suppressions.exists():
+            # The sanitizer splits its options at spaces: quote the path.
+            env["TSAN_OPTIONS"] += f':suppressions="{suppressions}"'
+        env.pop("PYRALOG_MUTANT", None)
+        return env
+
+    def execute(self, words, seconds_max, cwd=ROOT, env=None):
+        """Run a program; return its exit status and what it printed, both streams in one."""
+        child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+        with self.lock:
+            self.children.add(child)
+        try:
+            output, _ = child.communicate(timeout=seconds_max)
+            status = child.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            output, _ = child.communicate()
+            output += f"\nkilled after {seconds_max:.0f} s\n".encode()
+            status = "time-out"
+        finally:
+            with self.lock:
+                self.children.discard(child)
+        return status, output.decode(errors="replace")
+
+    def kill_children(self):
+        with self.lock:
+            for child in self.children:
+                try:
+                    os.killpg(child.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    def build(self, kind, targets=()):
+        """Set up and compile build/@kind; return the Tally of it, the same each time."""
+        if kind in self.built:
+            return Tally()
+        folder = ROOT / "build" / kind
+        machine = ROOT / "tools" / "meson" / f"{kind}.ini"
+        mark = folder / ".machine-file"
+        digest = hashlib.sha256(machine.read_bytes()).hexdigest()
+        is_set_up = (folder / "build.ninja").exists() and mark.exists()
+        output, status = "", 0
+        if not is_set_up or mark.read_text() != digest:
+            shutil.rmtree(folder, ignore_errors=True)
+            status, output = self.execute(
+                ["meson", "setup", "--native-file", str(machine), str(folder)], 300)
+            if status == 0:
+                mark.write_text(digest)
+        if status == 0:
+            status, output = self.execute(["ninja", "-C", str(folder), *targets], 1800)
+        self.built[kind] = status == 0
+        (self.logs / f"build-{kind}.log").write_text(output)
+        tally = Tally()
+        if status == 0:
+            tally.passed = 1
+        else:
+            tally.failed.append((f"build of build/{kind}", tail(output, 80)))
+        return tally
+
+    def tests(self, kind, suites):
+        """Run the meson tests of @suites in build/@kind and return their Tally."""
+        tally = Tally()
+        tally.add(self.build(kind))
+        if not self.built[kind]:
+            tally.failed.append((f"not run, since build/{kind} did not build", ""))
+            return tally
+        folder = ROOT / "build" / kind
+        rows = json.loads((folder / "meson-info" / "intro-tests.json").read_text())
+        rows = [row for row in rows if suites & {suite.split(":")[-1] for suite in row["suite"]}]
+        side_by_side = [row for row in rows if row["is_parallel"]]
+        alone = [row for row in rows if not row["is_parallel"]]
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for result in pool.map(lambda row: self.test(kind, row), side_by_side):
+                tally.add(result)
+        for row in alone:
+            tally.add(self.test(kind, row))
+        return tally
+
+    def test(self, kind, row):
+        env = self.environment(kind)
+        env.update(row["env"])
+        # With --long each test does ten times the work.
+        seconds_max = row["timeout"] * KIND_TIMEOUT.get(kind, 1) * (10 if self.length == "long" else 1)
+        cwd = row["workdir"] or ROOT / "build" / kind
+        status, output = self.execute(row["cmd"], seconds_max, cwd, env)
+        (self.logs / f"{kind}-{row['name'].replace('/', '-')}.log").write_text(output)
+        return count_tap(row["name"], output, status)
+
+    def command(self, part):
+        status, output = self.execute(part.words, part.planned * 4 + 60)
+        (self.logs / f"{part.name}.log").write_text(output)
+        return count_tap(part.name, output, status)
+
+    def run(self, part):
+        """Run one part, print its line and what went wrong; return its Tally."""
+        print(f"{part.name:<22}", end="", flush=True)
+        start = time.monotonic()
+        if part.builds():
+            tally = self.build(part.builds(), part.words[2:])
+        elif part.needs():
+            tally = self.tests(part.needs(), set(part.words[2].split(",")))
+        else:
+            tally = self.command(part)
+        self.judge(part, tally, time.monotonic() - start)
+        return tally
+
+    def judge(self, part, tally, seconds):
+        """Print the line of @part, having counted lateness and forbidden skips as failures."""
+        if seconds > 2 * part.planned:
+            text = f"{part.name}: took {seconds:.0f} s, over twice its plan of {part.planned} s"
+            tally.failed.append((text, ""))
+        if self.is_ci:
+            for name, reason in list(tally.skipped):
+                if not any(fnmatch.fnmatch(name, pattern) for pattern in self.allowed):
+                    tally.skipped.remove((name, reason))
+                    tally.failed.append((f"{name}: skip not listed in {CI_SKIPS}", f"# {reason}"))
+        verdict = "FAILED" if tally.failed else "ok"
+        print(f"{verdict:<7}{seconds:6.1f} s of {part.planned:>4} planned  "
+              f"{tally.total():>5} cases", flush=True)
+        for name, reason in tally.skipped:
+            print(f"    skipped: {name}: {reason}")
+        for name, text in tally.failed:
+            print(f"    FAILED: {name}")
+            for line in text.splitlines():
+                print(f"        {line}")
+        sys.stdout.flush()
+
+
+def read_skips(path):
+    """Return the name patterns of the skips that are allowed in CI."""
+    if not path.exists():
+        return []
+    lines = [line.partition("#")[0].strip() for line in path.read_text().splitlines()]
+    return [line for line in lines if line]
+
+
+def choose(parts, length, names):
+    """Return the parts of a run of @length, or only those named."""
+    if names:
+        known = {part.name for part in parts}
+        for name in names:
+            if name not in known:
+                sys.exit(f"suite: no part '{name}'; --list names them")
+        chosen = [part for part in parts if part.name in names]
+        kinds = {part.needs() for part in chosen} - {None}
+        return [part for part in parts if part in chosen or part.builds() in kinds]
+    return [part for part in parts if LENGTHS.index(part.length) <= LENGTHS.index(length)]
+
+
+def closing_line(tally):
+    return f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped"
+
+
+def run_all(suite, parts, setup_seconds):
+    """Run @parts; return the Tally of them all."""
+    total = Tally()
+    start = time.monotonic() - setup_seconds
+    for part in parts:
+        if part.words[0] == "set-up":
+            print(f"{part.name:<22}", end="")
+            tally = Tally()
+            tally.passed = 1
+            suite.judge(part, tally, setup_seconds)
+        else:
+            tally = suite.run(part)
+        total.add(tally)
+    planned = sum(part.planned for part in parts)
+    print(f"\n{time.monotonic() - start:.0f} s of {planned} planned, "
+          f"{total.total()} cases; logs in build/logs")
+    if total.failed:
+        print("failed:")
+        for name, _ in total.failed:
+            print(f"    {name}")
+    return total
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/test.sh", description="Run the test suite.")
+    parser.add_argument("--fast", dest="length", action="store_const", const="fast",
+                        help="one build, no sanitizers, for the inner loop")
+    parser.add_argument("--long", dest="length", action="store_const", const="long",
+                        help="everything, for hours")
+    parser.add_argument("--part", action="append", default=[], help="only this part (repeatable)")
+    parser.add_argument("--list", action="store_true", help="print the parts and end")
+    parser.add_argument("--setup-seconds", type=float, default=0, help=argparse.SUPPRESS)
+    parser.set_defaults(length="default")
+    options = parser.parse_args()
+    parts = choose(read_parts((ROOT / "docs/testing.md").read_text()), options.length, options.part)
+    if options.list:
+        for part in parts:
+            print(f"{part.name:<22}{part.length:<9}{part.planned:>5} s  {' '.join(part.words)}")
+        return 0
+
+    (ROOT / "build").mkdir(exist_ok=True)
+    with open(ROOT / "build" / ".suite.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another run has this folder; waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=ROOT / "build"))
+        suite = Suite(options.length, scratch)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        try:
+            total = run_all(suite, parts, options.setup_seconds)
+        finally:
+            suite.kill_children()
+            shutil.rmtree(scratch, ignore_errors=True)
+    print(closing_line(total), flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\ninterrupted\n0 passed, 1 failed, 0 skipped")
+        sys.exit(1)
+    except Exception as error:  # Whatever went wrong, the run ends with a closing line.
+        print(f"suite: {type(error).__name__}: {error}\n0 passed, 1 failed, 0 skipped")
+        sys.exit(1)
