@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* One bucket in this many of a power of two: the error is at most its inverse, 0.78 %. */
-#define HISTOGRAM_SUB_BUCKETS 128
+#define HISTOGRAM_SUB_BUCKETS ((size_t)128)
 
 /* An hour in nanoseconds: whatever takes longer is no latency but an outage. */
 #define HISTOGRAM_VALUE_MAX UINT64_C(3600000000000)

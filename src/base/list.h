@@ -117,8 +117,8 @@ static inline struct list_node *list_pop_front(struct list *list)
 }
 
 /* Walk @list from the first node to the last. The body may remove the node it stands on. */
-#define LIST_FOREACH(node, list)                                                  \
-    for (struct list_node *node = (list)->ends.next, *node##_next = (node)->next; \
+#define LIST_FOREACH(node, list)                                                     \
+    for (struct list_node * (node) = (list)->ends.next, *node##_next = (node)->next; \
          (node) != &(list)->ends; (node) = node##_next, node##_next = (node)->next)
 
 #endif /* BASE_LIST_H */

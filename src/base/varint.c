@@ -34,19 +34,17 @@ static size_t get_folded(struct bytes data,
     ASSERT(data.data || data.count == 0);
 
     uint64_t folded = 0;
-    size_t count_max = data.count < bytes_max ? data.count : bytes_max;
-    for (size_t index = 0; index < count_max; index++) {
-        uint8_t group = data.data[index];
-        folded |= (uint64_t)(group & GROUP_MASK) << (GROUP_BITS * index);
-        if (group < MORE_FOLLOWS) {
-            if (index + 1 == bytes_max && group > last_max) {
-                return 0;
-            }
-            *ret_folded = folded;
-            return index + 1;
-        }
+    size_t count_max = data.count < bytes_max ? data.count : bytes_max; /* VAR-2 */
+    size_t index = 0;
+    while (index < count_max && data.data[index] >= MORE_FOLLOWS) {
+        folded |= (uint64_t)(data.data[index] & GROUP_MASK) << (GROUP_BITS * index);
+        index++;
     }
-    return 0;
+    if (index == count_max || (index + 1 == bytes_max && data.data[index] > last_max)) {
+        return 0;
+    }
+    *ret_folded = folded | (uint64_t)data.data[index] << (GROUP_BITS * index);
+    return index + 1;
 }
 
 size_t varint_get64_slow(struct bytes data, int64_t *ret_value)

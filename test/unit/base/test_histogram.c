@@ -83,22 +83,21 @@ TEST(histogram_percentile, is_zero_without_values)
 /* The borders of the buckets are where an index goes wrong by one. */
 TEST(histogram_record, keeps_every_power_of_two_and_its_neighbours)
 {
-    for (unsigned bit = 1; bit < 42; bit++) {
-        for (uint64_t value = (UINT64_C(1) << bit) - 1; value <= (UINT64_C(1) << bit) + 1;
-             value++) {
-            struct histogram *histogram = histogram_new();
-            if (value <= HISTOGRAM_VALUE_MAX) {
-                histogram_record(histogram, value, 1);
-                struct histogram_bucket bucket = {0};
-                size_t cursor = 0;
-                CHECK(histogram_next(histogram, &cursor, &bucket));
-                CHECK(bucket.first <= value && value <= bucket.last);
-                CHECK((bucket.last - bucket.first) * 128 <= value);
-                CHECK(!histogram_next(histogram, &cursor, &bucket));
-            }
-            free(histogram);
-        }
+    struct histogram *histogram = histogram_new();
+
+    for (unsigned round = 0; round < 3 * 40; round++) {
+        uint64_t value = (UINT64_C(2) << round / 3) - 1 + round % 3;
+        struct histogram_bucket bucket = {0};
+        size_t cursor = 0;
+        histogram_clear(histogram);
+        histogram_record(histogram, value, 1);
+        CHECK(histogram_next(histogram, &cursor, &bucket));
+        CHECK(bucket.first <= value);
+        CHECK(bucket.last >= value);
+        CHECK((bucket.last - bucket.first) * 128 <= value);
+        CHECK(!histogram_next(histogram, &cursor, &bucket));
     }
+    free(histogram);
 }
 
 /* An outage longer than an hour must neither be lost nor pass for an hour. */

@@ -68,42 +68,65 @@ TEST(list, lets_a_walk_remove_the_node_it_stands_on)
     CHECK(!list_is_linked(&nodes[0]));
 }
 
+/* An array of node numbers that does what the list should do. */
+struct oracle {
+    size_t order[NODES];
+    size_t count;
+};
+
+static void oracle_insert(struct oracle *oracle, size_t at, size_t which)
+{
+    memmove(oracle->order + at + 1, oracle->order + at, (oracle->count - at) * sizeof(size_t));
+    oracle->order[at] = which;
+    oracle->count++;
+}
+
+static void oracle_remove(struct oracle *oracle, size_t which)
+{
+    size_t kept = 0;
+    for (size_t at = 0; at < oracle->count; at++) {
+        if (oracle->order[at] != which) {
+            oracle->order[kept++] = oracle->order[at];
+        }
+    }
+    oracle->count = kept;
+}
+
+static bool oracle_agrees(const struct oracle *oracle,
+                          const struct list *list,
+                          const struct list_node *nodes)
+{
+    size_t at = 0;
+    LIST_FOREACH (node, list) {
+        if (at == oracle->count || node != &nodes[oracle->order[at]]) {
+            return false;
+        }
+        at++;
+    }
+    return at == oracle->count;
+}
+
 /* LST-2: random operations, with an array of numbers as the oracle. */
 TEST(list, behaves_like_an_array)
 {
     struct list list;
     list_init(&list);
     struct list_node nodes[NODES] = {0};
-    size_t order[NODES];
-    size_t count = 0;
+    struct oracle oracle = {0};
     struct prng prng = prng_of(1, 1);
 
     for (int round = 0; round < 20000; round++) {
         size_t which = prng_below(&prng, NODES);
         if (list_is_linked(&nodes[which])) {
-            size_t at = 0;
-            while (order[at] != which) {
-                at++;
-            }
-            memmove(order + at, order + at + 1, (count - at - 1) * sizeof order[0]);
-            count--;
+            oracle_remove(&oracle, which);
             list_remove(&nodes[which]);
         } else if (prng_chance(&prng, 1, 2)) {
-            memmove(order + 1, order, count * sizeof order[0]);
-            order[0] = which;
-            count++;
+            oracle_insert(&oracle, 0, which);
             list_push_front(&list, &nodes[which]);
         } else {
-            order[count++] = which;
+            oracle_insert(&oracle, oracle.count, which);
             list_push_back(&list, &nodes[which]);
         }
-
-        size_t at = 0;
-        LIST_FOREACH (node, &list) {
-            CHECK(at < count);
-            CHECK(node == &nodes[order[at]]);
-            at++;
-        }
-        CHECK_INT(at, count);
+        CHECK(oracle_agrees(&oracle, &list, nodes));
     }
 }

@@ -36,41 +36,42 @@ TEST(prng_of, gives_the_same_numbers_for_ever)
 /* RND-3: seeds and streams are small numbers that people count up; no two may coincide. */
 TEST(prng_of, gives_different_numbers_for_each_seed_and_stream)
 {
-    enum { COUNT = 24 };
+    enum { SIDE = 24, COUNT = SIDE * SIDE };
 
-    uint64_t seen[COUNT * COUNT];
-    for (uint64_t seed = 0; seed < COUNT; seed++) {
-        for (uint64_t stream = 0; stream < COUNT; stream++) {
-            struct prng prng = prng_of(seed, stream);
-            seen[seed * COUNT + stream] = prng_next(&prng);
+    uint64_t seen[COUNT];
+    for (uint64_t index = 0; index < COUNT; index++) {
+        struct prng prng = prng_of(index / SIDE, index % SIDE);
+        seen[index] = prng_next(&prng);
+    }
+
+    int same = 0;
+    for (size_t left = 0; left < COUNT; left++) {
+        for (size_t right = left + 1; right < COUNT; right++) {
+            same += seen[left] == seen[right];
         }
     }
 
-    for (size_t left = 0; left < COUNT * COUNT; left++) {
-        for (size_t right = left + 1; right < COUNT * COUNT; right++) {
-            CHECK(seen[left] != seen[right]);
-        }
-    }
+    CHECK_INT(same, 0);
 }
 
-/* RND-2: a range of two thirds of the type is where a plain modulo is plainly wrong: its lower half
- * would come twice as often. */
+/* RND-2: a range of three quarters of the type is where a wrong method is plainly wrong: a plain
+ * modulo would give the lower third twice as often, a plain product every third number. */
 TEST(prng_below, has_no_bias)
 {
-    enum { DRAWS = 300000 };
+    enum { DRAWS = 300000, TOLERANCE = 6 * 258 }; /* Six standard deviations. */
     struct prng prng = prng_of(1, 1);
-    uint64_t end = UINT64_MAX / 3 * 2;
-    int lower_half = 0;
+    uint64_t third = UINT64_C(1) << 62;
+    int lower_third = 0;
+    int multiples_of_3 = 0;
 
     for (int draw = 0; draw < DRAWS; draw++) {
-        uint64_t value = prng_below(&prng, end);
-        CHECK(value < end);
-        lower_half += value < end / 2;
+        uint64_t value = prng_below(&prng, 3 * third);
+        lower_third += value < third;
+        multiples_of_3 += value % 3 == 0;
     }
 
-    /* Six standard deviations of 274 around the half. */
-    CHECK(lower_half > DRAWS / 2 - 1650);
-    CHECK(lower_half < DRAWS / 2 + 1650);
+    CHECK(abs(lower_third - DRAWS / 3) < TOLERANCE);
+    CHECK(abs(multiples_of_3 - DRAWS / 3) < TOLERANCE);
 }
 
 /* The middle of the range, where rounding of the product and redrawing meet. */

@@ -122,6 +122,34 @@ TEST(ring_disarm, takes_back_the_wish_to_be_woken)
 
 /* -- Many threads -- */
 
+static void sleep_until_woken(struct stage *stage)
+{
+    int result = -1;
+    while (result != 0) {
+        result = sem_wait(&stage->wake); /* A signal may end it early. */
+    }
+}
+
+/* Pop everything, asleep whenever the ring allows it. Return whether each producer's items came in
+ * their order; count the sleeps. */
+static bool consume(struct stage *stage, uint64_t *sleeps)
+{
+    int expected[PRODUCERS] = {0};
+    bool is_ordered = true;
+    for (int popped = 0; popped < PRODUCERS * ITEMS_EACH;) {
+        const struct item *item = ring_pop(&stage->ring);
+        if (item) {
+            is_ordered = is_ordered && item->number == expected[item->producer];
+            expected[item->producer]++;
+            popped++;
+        } else if (ring_arm(&stage->ring)) {
+            ++*sleeps;
+            sleep_until_woken(stage);
+        }
+    }
+    return is_ordered;
+}
+
 /* RNG-1 and RNG-2: nothing is lost, doubled or reordered, and the consumer, which sleeps without a
  * limit whenever it may, never sleeps through an item: a lost wake hangs this test. */
 TEST(ring, carries_everything_in_order_between_threads)
@@ -136,28 +164,15 @@ TEST(ring, carries_everything_in_order_between_threads)
         CHECK_INT(pthread_create(&producers[number].thread, NULL, produce, &producers[number]), 0);
     }
 
-    int expected[PRODUCERS] = {0};
-    int sleeps = 0;
-    bool is_ordered = true;
-    for (int popped = 0; popped < PRODUCERS * ITEMS_EACH;) {
-        const struct item *item = ring_pop(&stage->ring);
-        if (item) {
-            is_ordered = is_ordered && item->number == expected[item->producer];
-            expected[item->producer]++;
-            popped++;
-        } else if (ring_arm(&stage->ring)) {
-            sleeps++;
-            while (sem_wait(&stage->wake) != 0) {
-            }
-        }
-    }
+    uint64_t sleeps = 0;
+    bool is_ordered = consume(stage, &sleeps);
     for (int number = 0; number < PRODUCERS; number++) {
         CHECK_INT(pthread_join(producers[number].thread, NULL), 0);
     }
 
     CHECK(is_ordered);
     CHECK(!ring_pop(&stage->ring));
-    CHECK(stage->wakes >= (uint64_t)sleeps); /* One may come just after the consumer looked. */
+    CHECK(stage->wakes >= sleeps); /* One may come just after the consumer looked. */
     (void)sem_destroy(&stage->wake);
     free(stage);
 }
