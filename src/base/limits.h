@@ -85,6 +85,44 @@
 
 /* Letters that one mailbox can hold. */
 #define IO_MAILBOX_LETTERS_MAX (1 << 20)
+/* One journal file. 64 MiB rolls seldom and is zero-filled in a tenth of a second; the least leaves
+ * room for a few flushes, so that tests roll often; positions inside a file are 32-bit. */
+#define WAL_FILE_BYTES_DEFAULT (64 * MIB)
+#define WAL_FILE_BYTES_MIN     (64 * KIB)
+#define WAL_FILE_BYTES_MAX     (1 * GIB)
+
+/* Journal files for data. The default bounds replay and disk to 1 GiB; the most keeps their table
+ * small. The least is one to write and one to free. */
+#define WAL_FILES_DEFAULT 16
+#define WAL_FILES_MIN     2
+#define WAL_FILES_MAX     1024
+
+/* Files beyond those, for entries of state: one may be left by a roll, the other takes the mark that
+ * frees a file. */
+#define WAL_FILES_RESERVED 2
+
+/* Flushes in flight. Two keep a device busy while the next gathers. */
+#define WAL_DEPTH_DEFAULT 2
+#define WAL_DEPTH_MAX     16
+
+/* Buffers that gather: those in flight, one that gathers, and some queued between. */
+#define WAL_GATHER_DEFAULT 8
+#define WAL_GATHER_MAX     64
+
+/* A flush that reached this goes: past 1 MiB a device gains little from larger writes. */
+#define WAL_FLUSH_BYTES_TARGET_DEFAULT (1 * MIB)
+
+/* Entries gathered under the policy os are handed to the kernel past this many bytes. */
+#define WAL_WRITTEN_BYTES_MAX (256 * KIB)
+
+/* Entries of state in one flush, which the next one repeats. */
+#define WAL_STATE_ENTRIES_MAX 64
+
+/* A journal that was idle for this long gets an empty flush, so that its tail is covered. */
+#define WAL_IDLE_MS_DEFAULT 10
+
+/* The body of a checkpoint: a few hundred bytes for each of 100,000 partitions. */
+#define WAL_CHECKPOINT_BYTES_MAX (64 * MIB)
 
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");

@@ -105,8 +105,8 @@ struct wal_entry {
     int32_t epoch;          /* Append: of the batch. Promise: the promised epoch. */
     uint64_t number;        /* Running entry number of the log. */
     struct bytes parts[2];  /* The payload in two pieces, header and body. Borrows. */
-    uint32_t checked_bytes; /* The entry's checksum covers this many first bytes of the payload;
-                               the rest carries its own. */
+    uint32_t checked_bytes; /* Append: the entry's checksum covers this many first bytes of the
+                               payload; the rest carries its own. Other kinds are covered whole. */
     struct wal_segment_ref segment; /* Append indirect. */
 };
 
