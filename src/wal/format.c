@@ -55,8 +55,7 @@ enum wal_header_verdict wal_file_header_decode(const uint8_t block[BLOCK_BYTES],
     if (is_zero(block, BLOCK_BYTES)) {
         return WAL_HEADER_ZERO;
     }
-    uint64_t checksum =
-        checksum_hash64(WAL_FILE_MAGIC, (struct bytes){block, FILE_CHECKED_BYTES});
+    uint64_t checksum = checksum_hash64(WAL_FILE_MAGIC, (struct bytes){block, FILE_CHECKED_BYTES});
     if (get_le32(block) != WAL_FILE_MAGIC || get_le64(block + FILE_CHECKED_BYTES) != checksum) {
         return WAL_HEADER_BAD;
     }
@@ -154,10 +153,9 @@ bool wal_flush_header_decode(const struct wal_identity *identity,
         .checksum = checksum,
     };
     bool is_here = header.position == position || MUTANT(recycled_flush_accepted);
-    uint64_t file_left = identity->file_bytes - position % identity->file_bytes;
-    bool is_inside = header.bytes % BLOCK_BYTES == 0 && header.bytes <= file_left &&
-                     header.bytes_used >= WAL_FLUSH_HEADER_BYTES &&
-                     header.bytes_used <= header.bytes;
+    bool is_inside =
+        header.bytes % BLOCK_BYTES == 0 && header.bytes <= wal_file_left(identity, position) &&
+        header.bytes_used >= WAL_FLUSH_HEADER_BYTES && header.bytes_used <= header.bytes;
     if (!is_here || !is_inside) {
         return false;
     }
@@ -312,9 +310,9 @@ bool wal_entry_decode(struct bytes flush,
     uint32_t bytes = get_le32(data + 8);
     uint32_t payload_bytes = get_le32(data + 52);
     uint32_t checked_bytes = get_le32(data + 56);
-    bool is_inside = bytes <= flush.count - at && checked_bytes <= payload_bytes &&
-                     align_up((uint64_t)WAL_ENTRY_HEADER_BYTES + payload_bytes,
-                              WAL_ENTRY_ALIGNMENT) == bytes;
+    bool is_inside =
+        bytes <= flush.count - at && checked_bytes <= payload_bytes &&
+        align_up((uint64_t)WAL_ENTRY_HEADER_BYTES + payload_bytes, WAL_ENTRY_ALIGNMENT) == bytes;
     if (!is_inside || get_le64(data) != entry_checksum(seed, data, at, checked_bytes)) {
         return false;
     }

@@ -11,9 +11,9 @@
  *   +---------+---------+-------------------------+----------------+------------------
  *   0         4096      8192
  *
- * Two copies, because a header is overwritten when its file is recycled: they are written one
- * after the other, so that a crash can harm one of them only, and a header that is bad in both
- * is damage and not a crash.
+ * The last block of a file is never used. Two copies, because a header is overwritten when its file
+ * is recycled: they are written one after the other, so that a crash can harm one of them only, and
+ * a header that is bad in both is damage and not a crash.
  *
  * file header                          flush header                      entry header
  *   0  u32 magic                         0  u32 magic                      0  u64 checksum
@@ -68,14 +68,12 @@
 #define WAL_SEGMENT_REF_BYTES  32
 #define WAL_MARK_BYTES         16
 
-/* A file's first flush has the checksum of no header before it. */
-#define WAL_CHECKSUM_NONE 0
-
 enum wal_flush_flag {
     WAL_FLUSH_EMPTY = 1 << 0, /* Holds no new entry; it carries durable_upto, and repeats. */
     WAL_FLUSH_CLEAN = 1 << 1, /* The last one of a clean stop. */
-    WAL_FLUSH_OPEN = 1 << 2,  /* Grows by small writes; its entries end where the next header says. */
-    WAL_FLUSH_CUT = 1 << 3,   /* Written by a repair: what follows by place was given up. */
+    WAL_FLUSH_OPEN =
+        1 << 2,             /* Grows by small writes; its entries end where the next header says. */
+    WAL_FLUSH_CUT = 1 << 3, /* Written by a repair: what follows by place was given up. */
 };
 
 enum wal_entry_flag {
@@ -116,6 +114,15 @@ struct wal_place {
     uint64_t sequence;
 };
 
+/* The end of a chain of flushes: what the next flush must follow (WAL-3). */
+struct wal_link {
+    uint64_t position; /* Where the next flush goes, if its file has room. */
+    uint64_t sequence; /* Of the last flush, and so on. */
+    uint64_t run;
+    uint64_t checksum;
+    uint32_t used;
+};
+
 /* The mark of a checkpoint, as a payload. */
 struct wal_mark {
     uint64_t number;
@@ -132,6 +139,19 @@ static inline uint64_t wal_generation_of(const struct wal_identity *identity, ui
 static inline int64_t wal_file_position_of(const struct wal_identity *identity, uint64_t position)
 {
     return (int64_t)(position % identity->file_bytes);
+}
+
+/** Return the bytes that flushes may take in a file. The last block stays unused, so that the end
+ * of a flush is a position in its own file. */
+static inline uint64_t wal_file_room(const struct wal_identity *identity)
+{
+    return identity->file_bytes - WAL_FILE_DATA_POSITION - BLOCK_BYTES;
+}
+
+/** Return the bytes that flushes may take from the journal position @position on, in its file. */
+static inline uint64_t wal_file_left(const struct wal_identity *identity, uint64_t position)
+{
+    return identity->file_bytes - BLOCK_BYTES - position % identity->file_bytes;
 }
 
 /** Write @header as one block at @block. */

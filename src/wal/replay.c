@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wal/replay - the walk along the chain and the verdict at its end; the rule stands in the header.
+ */
+#include "wal/replay.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/codec.h"
+#include "base/mutant.h"
+#include "wal/disk.h"
+
+/* What stands where the next flush should. */
+enum verdict {
+    VERDICT_GOOD,
+    VERDICT_ABSENT, /* No flush that continues the chain. */
+    VERDICT_BAD,    /* One whose header does, but an entry fails. */
+};
+
+void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options *options)
+{
+    ASSERT(options->files);
+    ASSERT(options->start.position > 0);
+
+    *replay = (struct wal_replay){
+        .options = *options,
+        .link = options->start,
+        .report = {.position = options->start.position, .run = options->start.run},
+    };
+}
+
+void wal_replay_deinit(struct wal_replay *replay)
+{
+    if (replay->window) {
+        io_free(replay->options.files->io, replay->window);
+    }
+    *replay = (struct wal_replay){0};
+}
+
+/* -- The window -- */
+
+/* Make the window hold at least @bytes. */
+static enum pyr_err window_grow(struct wal_replay *replay, size_t bytes, struct pyr_error *reterr)
+{
+    ASSERT(bytes % BLOCK_BYTES == 0);
+
+    if (replay->window_bytes >= bytes) {
+        return PYR_OK;
+    }
+    uint64_t file_bytes = replay->options.files->identity.file_bytes;
+    uint64_t wanted = file_bytes < WAL_WINDOW_BYTES ? file_bytes : WAL_WINDOW_BYTES;
+    wanted = bytes > wanted ? bytes : wanted;
+    struct io *io = replay->options.files->io;
+    uint8_t *window = io_alloc(io, (size_t)wanted, BLOCK_BYTES);
+    if (!window) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to read %llu bytes of the journal",
+                       (unsigned long long)wanted);
+    }
+    if (replay->window) {
+        memcpy(window, replay->window, replay->count);
+        io_free(io, replay->window);
+    }
+    replay->window = window;
+    replay->window_bytes = (size_t)wanted;
+    return PYR_OK;
+}
+
+/* Give @bytes of @file at @position; they stay where they are until the next call. What the window
+ * holds from there on is kept, the rest is read. */
+static enum pyr_err window_need(struct wal_replay *replay,
+                                const struct wal_file *file,
+                                int64_t position,
+                                size_t bytes,
+                                const uint8_t **ret_data,
+                                struct pyr_error *reterr)
+{
+    const struct wal_files *files = replay->options.files;
+    int64_t file_bytes = (int64_t)files->identity.file_bytes;
+    ASSERT(position % BLOCK_BYTES == 0);
+    ASSERT(position + (int64_t)bytes <= file_bytes);
+
+    int64_t end = replay->position + (int64_t)replay->count;
+    bool is_near = file == replay->file && position >= replay->position && position <= end;
+    if (is_near && end - position >= (int64_t)bytes) {
+        *ret_data = replay->window + (position - replay->position);
+        return PYR_OK;
+    }
+    enum pyr_err err = window_grow(replay, bytes, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    size_t kept = is_near ? (size_t)(end - position) : 0;
+    if (kept > 0) {
+        memmove(replay->window, replay->window + (position - replay->position), kept);
+    }
+    int64_t left = file_bytes - position;
+    size_t wanted = left < (int64_t)replay->window_bytes ? (size_t)left : replay->window_bytes;
+    ASSERT(wanted >= bytes);
+    replay->count = 0;
+    int error = wal_disk_read(files->io, file->file,
+                              (struct bytes_mut){replay->window + kept, wanted - kept},
+                              position + (int64_t)kept);
+    if (error != 0) {
+        char path[PATH_BYTES_MAX];
+        wal_files_path(files, file->slot, path);
+        return err_set_errno(reterr, error, "read '%s' at position %lld", path,
+                             (long long)position);
+    }
+    replay->report.bytes_scanned += wanted - kept;
+    replay->file = file;
+    replay->position = position;
+    replay->count = wanted;
+    *ret_data = replay->window;
+    return PYR_OK;
+}
+
+/* -- One flush -- */
+
+static bool flush_continues(const struct wal_link *link, const struct wal_flush_header *header)
+{
+    if (MUTANT(recycled_flush_accepted)) {
+        return true;
+    }
+    return header->previous_checksum == link->checksum && header->sequence == link->sequence + 1 &&
+           header->previous_used == link->used && header->run >= link->run;
+}
+
+/* Put @view, at the current place, into replay->entry. */
+static void entry_fill(struct wal_replay *replay, const struct wal_entry_view *view, uint32_t at)
+{
+    ASSERT(at + view->bytes <= replay->header.bytes);
+
+    replay->entry = (struct wal_replay_entry){
+        .entry = view->entry,
+        .position = replay->header.position + at,
+        .position_end = replay->header.position + at + view->bytes,
+        .flush_position = replay->header.position,
+        .run = replay->header.run,
+    };
+}
+
+/* Return whether the bytes of an append that the entry's checksum leaves out pass their own. */
+static bool payload_is_whole(struct wal_replay *replay, const struct wal_entry_view *view)
+{
+    bool is_checked = view->entry.checked_bytes == view->entry.parts[0].count ||
+                      view->entry.kind != WAL_ENTRY_APPEND;
+    if (is_checked || !replay->options.verify) {
+        return is_checked;
+    }
+    return replay->options.verify(replay->options.verify_ctx, &replay->entry);
+}
+
+/* Return whether all entries of the current flush are good, and set where they end. */
+static bool entries_are_good(struct wal_replay *replay)
+{
+    struct bytes flush = {replay->flush, replay->header.bytes};
+    bool is_open = (replay->header.flags & WAL_FLUSH_OPEN) != 0;
+    flush.count = is_open ? replay->header.bytes : replay->header.bytes_used;
+    uint32_t at = WAL_FLUSH_HEADER_BYTES;
+    uint32_t count = 0;
+    struct wal_entry_view view;
+    while (at < flush.count && wal_entry_decode(flush, at, replay->seed, &view)) {
+        entry_fill(replay, &view, at);
+        if (!payload_is_whole(replay, &view)) {
+            break;
+        }
+        at += view.bytes;
+        count++;
+    }
+    replay->end = at;
+    ASSERT(at <= flush.count);
+    return is_open || (at == flush.count && count == replay->header.entry_count);
+}
+
+/* Judge what stands at @position of @file, and make it the current flush if its header fits. */
+static enum pyr_err flush_try(struct wal_replay *replay,
+                              const struct wal_file *file,
+                              int64_t position,
+                              enum verdict *ret_verdict,
+                              struct pyr_error *reterr)
+{
+    const struct wal_identity *identity = &replay->options.files->identity;
+    uint64_t place = file->generation * identity->file_bytes + (uint64_t)position;
+    *ret_verdict = VERDICT_ABSENT;
+    if (wal_file_left(identity, place) < BLOCK_BYTES || file->state == WAL_FILE_DAMAGED) {
+        return PYR_OK;
+    }
+    const uint8_t *data = NULL;
+    enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct wal_flush_header header;
+    if (!wal_flush_header_decode(identity, place, data, &header) ||
+        !flush_continues(&replay->link, &header)) {
+        return PYR_OK;
+    }
+    err = window_need(replay, file, position, header.bytes, &data, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    replay->header = header;
+    replay->header.position = place;
+    replay->flush = data;
+    replay->at = WAL_FLUSH_HEADER_BYTES;
+    replay->seed =
+        wal_entry_seed(identity, &(struct wal_place){header.position, header.run, header.sequence});
+    bool is_good = entries_are_good(replay) || MUTANT(replay_past_bad_flush);
+    *ret_verdict = is_good ? VERDICT_GOOD : VERDICT_BAD;
+    return PYR_OK;
+}
+
+/* -- The end of the chain -- */
+
+/* What lies behind the last good flush. */
+struct rest {
+    uint64_t bad_position; /* Where the next flush should have been. */
+    uint64_t proof_upto;   /* The highest durable_upto found; 0: none. */
+    uint64_t proof_where;  /* The flush that said so; 0: the checkpoint. */
+    uint64_t cut_bytes;    /* Of flushes of the chain's run or later. */
+    uint64_t leftovers;    /* Flushes of lower runs. */
+};
+
+static void rest_note(struct wal_replay *replay,
+                      struct rest *rest,
+                      const struct wal_flush_header *header)
+{
+    if (header->run < replay->link.run) {
+        rest->leftovers++;
+        return;
+    }
+    rest->cut_bytes += header->bytes;
+    if (header->durable_upto > rest->proof_upto) {
+        rest->proof_upto = header->durable_upto;
+        rest->proof_where = header->position;
+    }
+}
+
+/* Look at every block of @file from @position on. */
+static enum pyr_err rest_scan(struct wal_replay *replay,
+                              struct rest *rest,
+                              const struct wal_file *file,
+                              int64_t position,
+                              struct pyr_error *reterr)
+{
+    const struct wal_identity *identity = &replay->options.files->identity;
+    int64_t end = (int64_t)identity->file_bytes - BLOCK_BYTES;
+    for (; position < end; position += BLOCK_BYTES) {
+        const uint8_t *data = NULL;
+        enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        struct wal_flush_header header;
+        uint64_t place = file->generation * identity->file_bytes + (uint64_t)position;
+        if (get_le32(data) == WAL_FLUSH_MAGIC &&
+            wal_flush_header_decode(identity, place, data, &header)) {
+            rest_note(replay, rest, &header);
+        }
+    }
+    return PYR_OK;
+}
+
+/* Say in the report why and how much is cut. */
+static void rest_report(struct wal_replay *replay, const struct rest *rest, const char *path)
+{
+    struct wal_replay_report *report = &replay->report;
+    int64_t position = wal_file_position_of(&replay->options.files->identity, rest->bad_position);
+    if (rest->cut_bytes > 0) {
+        report->cut = WAL_CUT_TORN;
+        report->bytes_cut = rest->cut_bytes;
+        (void)snprintf(report->cut_reason, sizeof report->cut_reason,
+                       "'%s' at position %lld: a flush that was not yet durable is torn", path,
+                       (long long)position);
+    } else if (rest->leftovers > 0) {
+        report->cut = WAL_CUT_LEFTOVER;
+    }
+}
+
+/* The chain has ended: decide between torn and corrupt (REPL-2). */
+static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *reterr)
+{
+    const struct wal_files *files = replay->options.files;
+    uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
+    struct rest rest = {
+        .bad_position = replay->link.position,
+        .proof_upto = replay->options.checkpoint_durable_upto,
+    };
+    const struct wal_file *file = wal_files_find(files, generation);
+    int64_t position = wal_file_position_of(&files->identity, rest.bad_position);
+    char path[PATH_BYTES_MAX];
+    wal_files_path(files, file ? file->slot : 0, path);
+    while (file) {
+        enum pyr_err err = rest_scan(replay, &rest, file, position, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        file = wal_files_after(files, file->generation);
+        position = WAL_FILE_DATA_POSITION;
+    }
+    if (rest.proof_upto > rest.bad_position && !MUTANT(corrupt_tail_as_torn)) {
+        return err_set(reterr, PYR_ERR_CORRUPT,
+                       "'%s' at position %lld: a flush is damaged, but %s says that the journal "
+                       "was durable up to %llu; 'pyralog log repair' says what would be lost",
+                       path, (long long)wal_file_position_of(&files->identity, rest.bad_position),
+                       rest.proof_where > 0 ? "a later one" : "the checkpoint",
+                       (unsigned long long)rest.proof_upto);
+    }
+    rest_report(replay, &rest, path);
+    replay->is_ended = true;
+    return PYR_OK;
+}
+
+/* -- Walking -- */
+
+/* Take the current flush, which is good, as the end of the chain. */
+static void flush_accept(struct wal_replay *replay)
+{
+    const struct wal_flush_header *header = &replay->header;
+    ASSERT(header->run >= replay->link.run || MUTANT(recycled_flush_accepted));
+
+    replay->link = (struct wal_link){
+        .position = header->position + header->bytes,
+        .sequence = header->sequence,
+        .run = header->run,
+        .checksum = header->checksum,
+        .used = (header->flags & WAL_FLUSH_OPEN) != 0 ? replay->end : header->bytes_used,
+    };
+    replay->is_last_empty = (header->flags & WAL_FLUSH_EMPTY) != 0;
+    replay->report.flushes++;
+    replay->report.position = replay->link.position;
+    replay->report.run = header->run;
+    replay->report.was_clean = (header->flags & WAL_FLUSH_CLEAN) != 0;
+}
+
+enum pyr_err wal_replay_flush(struct wal_replay *replay,
+                              const struct wal_flush_header **ret_header,
+                              struct pyr_error *reterr)
+{
+    const struct wal_files *files = replay->options.files;
+    *ret_header = NULL;
+    if (replay->is_ended) {
+        return PYR_OK;
+    }
+    replay->at = 0;
+    replay->end = 0;
+    uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
+    const struct wal_file *file = wal_files_find(files, generation);
+    enum verdict verdict = VERDICT_ABSENT;
+    enum pyr_err err = PYR_OK;
+    if (file) {
+        int64_t position = wal_file_position_of(&files->identity, replay->link.position);
+        err = flush_try(replay, file, position, &verdict, reterr);
+    }
+    const struct wal_file *next = wal_files_after(files, generation);
+    if (err == PYR_OK && verdict == VERDICT_ABSENT && next) {
+        err = flush_try(replay, next, WAL_FILE_DATA_POSITION, &verdict, reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    if (verdict != VERDICT_GOOD) {
+        replay->end = 0;
+        return replay_end(replay, reterr);
+    }
+    flush_accept(replay);
+    *ret_header = &replay->header;
+    return PYR_OK;
+}
+
+bool wal_replay_entry(struct wal_replay *replay, struct wal_entry_view *ret_view)
+{
+    if (replay->at >= replay->end) {
+        return false;
+    }
+    struct bytes flush = {replay->flush, replay->end};
+    bool is_good = wal_entry_decode(flush, replay->at, replay->seed, ret_view);
+    ASSERT(is_good); /* REPL-1: entries_are_good() has passed it. */
+    entry_fill(replay, ret_view, replay->at);
+    replay->at += ret_view->bytes;
+    return true;
+}
+
+/* A mark of a later checkpoint than the one at hand: that one was lost, or replaced by an older
+ * one, and files that it needs may have been recycled. */
+static enum pyr_err mark_check(const struct wal_replay *replay,
+                               const struct wal_entry_view *view,
+                               struct pyr_error *reterr)
+{
+    struct wal_mark mark = {0};
+    bool is_mark = wal_mark_decode(view->entry.parts[0], &mark);
+    ASSERT(is_mark);
+    if (mark.number <= replay->options.checkpoint_number) {
+        return PYR_OK;
+    }
+    return err_set(reterr, PYR_ERR_CORRUPT,
+                   "'%s/checkpoint' has number %llu, but the journal marks number %llu as made",
+                   replay->options.files->folder,
+                   (unsigned long long)replay->options.checkpoint_number,
+                   (unsigned long long)mark.number);
+}
+
+enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
+                                   const struct wal_replay_entry **ret_entry,
+                                   struct pyr_error *reterr)
+{
+    *ret_entry = NULL;
+    while (!replay->is_ended) {
+        struct wal_entry_view view;
+        while (wal_replay_entry(replay, &view)) {
+            bool is_mark = view.entry.kind == WAL_ENTRY_CHECKPOINT;
+            enum pyr_err err = is_mark ? mark_check(replay, &view, reterr) : PYR_OK;
+            if (err != PYR_OK) {
+                return err;
+            }
+            /* A repeat's original stood in the flush before, which was good or is covered by the
+             * checkpoint. Repeats are there for a repair. */
+            if (is_mark || (view.flags & WAL_ENTRY_REPEAT) != 0) {
+                continue;
+            }
+            replay->report.entries++;
+            *ret_entry = &replay->entry;
+            return PYR_OK;
+        }
+        const struct wal_flush_header *header = NULL;
+        enum pyr_err err = wal_replay_flush(replay, &header, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    return PYR_OK;
+}

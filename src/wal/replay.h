@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wal/replay - reading the chain of flushes, and telling a torn tail from corruption.
+ *
+ * Part of the path:  files -> [replay] -> wal_replay_next, inspect
+ *
+ * Begins at a link (the checkpoint's) and follows it: the flush at the link's position, or, if none
+ * stands there, the first flush of the next file. A flush continues the chain if its header is
+ * valid at its place, names the checksum and the used bytes of the header before it, is the next in
+ * sequence and has a run not below that of the one before. It is good if all its entries are too.
+ * Each flush is verified whole before its first entry is handed out.
+ *
+ *   run    4        4         5             5          4 (left over)    5
+ *        +------+ +------+ +------+      +------+    +------+        +------+
+ *        | good |<| good |<| good |<-- ? | bad  |    | old  |        | good |  durable_upto = D
+ *        +------+ +------+ +------+      +------+    +------+        +------+
+ *                                 P
+ *
+ * At the first flush that is not good, at P, the whole rest of the journal is searched for proof
+ * that P was durable once: a valid header whose run is not below that of the last good flush, with
+ * durable_upto past P; or the checkpoint's durable_upto past P. With proof it is corruption,
+ * reported and never cut. Without, nobody was ever told that P is durable for longer than the idle
+ * time, and the tail is cut at P: a crash tore it. Flushes of lower runs are left over from before
+ * an earlier crash; they neither continue the chain nor prove anything.
+ *
+ * Why the run: after a crash that lost flush A at P but kept its successor B behind it, the next
+ * start writes A' at P. If B could follow A' it would be replayed, with entries that were cut
+ * before and perhaps answered differently since. B names the checksum of A, not of A', and its run
+ * is lower than that of A'.
+ *
+ * Failure modes: a read fails -> PYR_ERR_IO with file and position; nothing is cut for it
+ *
+ * Invariants:
+ *   REPL-1  What is handed out is a prefix of what was appended, in order, without gaps.
+ *   REPL-2  Nothing is cut that a durable_upto of the same chain, or the checkpoint's, covers.
+ *   REPL-3  Nothing is written.
+ *
+ * Threads: the caller's; blocks.   Memory: a window of the file, grown for a longer flush.
+ */
+#ifndef WAL_REPLAY_H
+#define WAL_REPLAY_H
+
+#include "wal/files.h"
+
+/* The file is read in pieces of this size. */
+#define WAL_WINDOW_BYTES (4 << 20)
+
+struct wal_replay_options {
+    const struct wal_files *files; /* Borrowed until deinit. */
+    struct wal_link start;
+    uint64_t checkpoint_number;
+    uint64_t checkpoint_durable_upto;
+    wal_verify_fn verify; /* May be NULL. */
+    void *verify_ctx;
+};
+
+struct wal_replay {
+    struct wal_replay_options options;
+    struct wal_link link; /* Of the last good flush. */
+    bool is_ended;
+    bool is_last_empty; /* The last good flush is an empty one. */
+    /* The window: `count` bytes of `file` from `position`. */
+    uint8_t *window;
+    size_t window_bytes;
+    const struct wal_file *file;
+    int64_t position;
+    size_t count;
+    /* The current flush, inside the window. */
+    struct wal_flush_header header;
+    const uint8_t *flush;
+    uint64_t seed;
+    uint32_t at;  /* Of the next entry. */
+    uint32_t end; /* Where the entries end. */
+    struct wal_replay_entry entry;
+    struct wal_replay_report report;
+};
+
+/** Prepare @replay; it reads nothing yet. */
+void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options *options);
+
+/** Free the window. Accepts a zeroed @replay. */
+void wal_replay_deinit(struct wal_replay *replay);
+
+/** Go to the next good flush and give its header, or NULL at the end of the chain; the entries left
+ * of the one before are skipped. Errors as wal_replay_next(). Blocks. */
+MUST_CHECK enum pyr_err wal_replay_flush(struct wal_replay *replay,
+                                         const struct wal_flush_header **ret_header,
+                                         struct pyr_error *reterr);
+
+/** Give the next entry of the current flush, of any kind, repeats and marks included; false if
+ * there is none left. */
+bool wal_replay_entry(struct wal_replay *replay, struct wal_entry_view *ret_view);
+
+/** Give the next entry that a caller of the journal wrote, or NULL at the end of the chain. Errors
+ * as wal_replay_next(). Blocks. */
+MUST_CHECK enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
+                                              const struct wal_replay_entry **ret_entry,
+                                              struct pyr_error *reterr);
+
+#endif /* WAL_REPLAY_H */
