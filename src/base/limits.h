@@ -85,6 +85,7 @@
 
 /* Letters that one mailbox can hold. */
 #define IO_MAILBOX_LETTERS_MAX (1 << 20)
+
 /* One journal file. 64 MiB rolls seldom and is zero-filled in a tenth of a second; the least leaves
  * room for a few flushes, so that tests roll often; positions inside a file are 32-bit. */
 #define WAL_FILE_BYTES_DEFAULT (64 * MIB)
