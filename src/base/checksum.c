@@ -159,6 +159,13 @@ uint64_t checksum_hash64(uint64_t seed, struct bytes data)
     return XXH3_64bits_withSeed(data.data, data.count, seed);
 }
 
+uint32_t checksum_xxh32(struct bytes data)
+{
+    ASSERT(data.data || data.count == 0);
+
+    return XXH32(data.data, data.count, 0);
+}
+
 uint64_t checksum_digest64(uint64_t previous, struct bytes data)
 {
     ASSERT(data.data || data.count == 0);

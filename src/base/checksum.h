@@ -58,6 +58,10 @@ uint32_t checksum_crc32c_combine(uint32_t crc_first, uint32_t crc_second, uint64
 /** Return the 64-bit hash of @data under @seed. Borrows @data. */
 uint64_t checksum_hash64(uint64_t seed, struct bytes data);
 
+/** Return the XXH32 hash of @data with seed 0, which is what LZ4 frames check themselves with.
+ * Borrows @data. */
+uint32_t checksum_xxh32(struct bytes data);
+
 /** Return the digest after the step @data, where @previous is the digest before it, 0 at the
  * beginning. Borrows @data. */
 uint64_t checksum_digest64(uint64_t previous, struct bytes data);
