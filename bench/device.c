@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/device - making, writing and removing the file.
+ */
+#include "device.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/limits.h"
+
+#define DEVICE_NAME "device"
+
+void device_open(struct device *device, const struct bench_options *options)
+{
+    char path[PATH_BYTES_MAX];
+    bench_path(options, DEVICE_NAME, path, sizeof path);
+    int fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        bench_fail("open '%s' around the page cache: %s: use a --folder on a disk", path,
+                   strerror(errno));
+    }
+    uint8_t *buffer = bench_memory(DEVICE_WRITE_BYTES_MAX);
+    for (uint64_t position = 0; position < DEVICE_FILE_BYTES; position += DEVICE_WRITE_BYTES_MAX) {
+        if (pwrite(fd, buffer, DEVICE_WRITE_BYTES_MAX, (off_t)position) !=
+            (ssize_t)DEVICE_WRITE_BYTES_MAX) {
+            bench_fail("write '%s': %s", path, strerror(errno));
+        }
+    }
+    if (fsync(fd) != 0) {
+        bench_fail("sync '%s': %s", path, strerror(errno));
+    }
+    *device = (struct device){.fd = fd, .buffer = buffer};
+}
+
+uint64_t device_advance(struct device *device, size_t bytes_count)
+{
+    ASSERT(bytes_count <= DEVICE_WRITE_BYTES_MAX);
+    ASSERT(bytes_count % BLOCK_BYTES == 0);
+
+    if (device->position + bytes_count > DEVICE_FILE_BYTES) {
+        device->position = 0;
+    }
+    uint64_t position = device->position;
+    device->position += bytes_count;
+    return position;
+}
+
+uint64_t device_write(struct device *device, size_t bytes_count)
+{
+    struct iovec piece = {.iov_base = device->buffer, .iov_len = bytes_count};
+    off_t position = (off_t)device_advance(device, bytes_count);
+    uint64_t start_ns = bench_now_ns();
+    ssize_t written = pwritev2(device->fd, &piece, 1, position, RWF_DSYNC);
+    uint64_t end_ns = bench_now_ns();
+    if (written != (ssize_t)bytes_count) {
+        bench_fail("write to the device: %s", written < 0 ? strerror(errno) : "short write");
+    }
+    return end_ns - start_ns;
+}
+
+void device_close(struct device *device, const struct bench_options *options)
+{
+    (void)close(device->fd);
+    free(device->buffer);
+    bench_remove(options, DEVICE_NAME);
+}
