@@ -13,6 +13,9 @@
 # Services that a package brings are not started. Two set-ups at once wait for each other.
 set -euo pipefail
 export LC_ALL=C
+# The tests of this script put another folder in front of the two system files it touches.
+policy=${PYRALOG_SETUP_ROOT-}/usr/sbin/policy-rc.d
+lock=${PYRALOG_SETUP_ROOT-}/run/pyralog-setup.lock
 
 packages_run=(
     gcc libc6-dev meson ninja-build pkg-config python3
@@ -51,13 +54,13 @@ missing_of() {
 
 # Install the given packages as root, with no question asked and no service started.
 install_as_root() {
-    local policy=/usr/sbin/policy-rc.d has_made_policy=false
+    local has_made_policy=false
     local apt=(apt-get -o DPkg::Lock::Timeout=900 -o Acquire::Retries=3 -q)
     if [ -d "${policy%/*}" ] && [ ! -e "$policy" ]; then
         printf '#!/bin/sh\n# Left by an interrupted tools/setup.sh; may be removed.\nexit 101\n' >"$policy"
         chmod 755 "$policy"
         has_made_policy=true
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        trap 'rm -f "$policy"' EXIT
     fi
     export DEBIAN_FRONTEND=noninteractive
     # The lists may be absent or stale: refresh them only when the install fails without that.
@@ -108,7 +111,7 @@ main() {
 
     printf 'setup: installing %s\n' "${missing[*]}" >&2
     # One set-up at a time on this machine; the second finds nothing missing when its turn comes.
-    exec 9>/run/pyralog-setup.lock
+    exec 9>"$lock"
     flock 9
     mapfile -t missing < <(missing_of "${wanted[@]}")
     [ "${#missing[@]}" -eq 0 ] || install_as_root "${missing[@]}" 1>&2 9>&-
