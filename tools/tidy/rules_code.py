@@ -40,6 +40,7 @@ FOREIGN_NAMES = {
     "st_blksize", "si_size", "ss_size", "contentSize", "msg_iovlen", "compact_size",
     "malloc_usable_size", "cq_off", "resp_len", "ring_sz", "getpagesize", "stat_size",
 }
+FOREIGN_PREFIXES = ("rocksdb_", "rd_kafka_", "mdb_", "io_uring_", "nng_", "LZ4", "ZSTD_")
 # R43: the rooms where an error costs data assert twice a function, the others once.
 CORE_ROOMS = {"quorum", "replication", "wal", "segment", "partition", "record"}
 NOLINT_MAX = 20
@@ -102,7 +103,8 @@ def words(tree):
             for name in re.findall(r"\b[A-Za-z_]\w*\b", line):
                 parts = name.lower().split("_")
                 bad = next((word for word in BAD_WORDS if word in parts), None)
-                is_foreign = name in FOREIGN_NAMES or name.endswith("max_size")
+                is_foreign = (name in FOREIGN_NAMES or name.endswith("max_size")
+                              or name.startswith(FOREIGN_PREFIXES))
                 if bad and not is_foreign and name not in seen:
                     seen.add(name)
                     yield Problem(source.path, number, "R18", f"'{name}' says {bad}: say "
