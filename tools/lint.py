@@ -149,6 +149,10 @@ def check_cppcheck(tap):
         status, output = run(["cppcheck", "--enable=warning,portability", "--inline-suppr",
                               "--std=c11", "--quiet", "--error-exitcode=1", "-D_GNU_SOURCE",
                               "--suppress=missingInclude", "--suppress=unknownMacro",
+                              # Both compilers define it as the arithmetic shift that is meant.
+                              "--suppress=shiftTooManyBitsSigned",
+                              # It does not see that ASSERT ends the program; clang's analyzer does.
+                              "--suppress=nullPointer",
                               "-Iinclude", "-Isrc", room])
         return output if status != 0 else ""
 

@@ -189,11 +189,12 @@ static size_t count_matches(const char *filter, bool is_listing)
 {
     size_t count = 0;
     for (struct case_entry *entry = entries_first; entry; entry = entry->next) {
-        if (strstr(entry->name, filter)) {
-            count++;
-            if (is_listing) {
-                (void)puts(entry->name);
-            }
+        if (!strstr(entry->name, filter)) {
+            continue;
+        }
+        count++;
+        if (is_listing) {
+            (void)puts(entry->name);
         }
     }
     return count;
