@@ -70,6 +70,26 @@ static int run_cases(const struct bench_options *options,
     return 0;
 }
 
+/* Read one argument into @options or @wanted; return false if it is none of ours. */
+static bool read_argument(const char *argument, struct bench_options *options, const char **wanted)
+{
+    const char *value = option_value(argument, "--case");
+    if (value) {
+        *wanted = value;
+        return true;
+    }
+    value = option_value(argument, "--folder");
+    if (value) {
+        options->folder = value;
+        return true;
+    }
+    value = option_value(argument, "--seconds");
+    if (value) {
+        options->seconds = seconds_of(value);
+    }
+    return value != NULL;
+}
+
 int bench_main(int argument_count,
                char **arguments,
                const struct bench_case *cases,
@@ -77,20 +97,14 @@ int bench_main(int argument_count,
 {
     struct bench_options options = {.folder = ".", .seconds = 2};
     const char *wanted = NULL;
+    if (argument_count == 2 && strcmp(arguments[1], "--list") == 0) {
+        for (size_t row = 0; row < case_count; row++) {
+            (void)puts(cases[row].name);
+        }
+        return 0;
+    }
     for (int index = 1; index < argument_count; index++) {
-        const char *argument = arguments[index];
-        if (option_value(argument, "--case")) {
-            wanted = option_value(argument, "--case");
-        } else if (option_value(argument, "--folder")) {
-            options.folder = option_value(argument, "--folder");
-        } else if (option_value(argument, "--seconds")) {
-            options.seconds = seconds_of(option_value(argument, "--seconds"));
-        } else if (strcmp(argument, "--list") == 0) {
-            for (size_t row = 0; row < case_count; row++) {
-                (void)puts(cases[row].name);
-            }
-            return 0;
-        } else {
+        if (!read_argument(arguments[index], &options, &wanted)) {
             return usage(arguments[0]);
         }
     }

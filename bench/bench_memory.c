@@ -19,10 +19,9 @@
 #include "bench.h"
 #include "budget.h"
 
-enum { FILE_PIECES = 256 };
-
 #define KIB_BYTES   ((size_t)1024)
 #define PIECE_BYTES (1024 * KIB_BYTES)
+#define FILE_PIECES ((size_t)256)
 
 /* What is done again and again: @round counts up, @ctx is the case's own. */
 typedef void (*step)(void *ctx, uint64_t round);
