@@ -180,7 +180,7 @@ void wal_landmark_add(struct wal *wal, const struct wal_link *link)
 /* Return the last link at or below @position (CHK-1, CHK-2). */
 static struct wal_link landmark_find(const struct wal *wal, uint64_t position)
 {
-    if (position >= wal->link.position && !wal->gathering) {
+    if (position >= wal->entries_end && !wal->gathering) {
         return wal->link;
     }
     struct wal_link found = wal->resume;
@@ -281,7 +281,7 @@ enum pyr_err wal_checkpoint_begin(struct wal *wal,
         .durable_upto = wal->durable_position,
         .resume = landmark_find(wal, position),
     };
-    ASSERT(checkpoint.resume.position <= position ||
+    ASSERT(checkpoint.resume.position <= position || position >= wal->entries_end ||
            checkpoint.resume.position == wal->resume.position); /* CHK-1 */
     uint8_t *data = image.data + WAL_TWIN_HEADER_BYTES;
     wal_checkpoint_encode(&checkpoint, data);

@@ -320,7 +320,8 @@ enum pyr_err wal_flush_append(struct wal *wal,
     }
     flush->used += (uint32_t)bytes;
     flush->entry_count++;
-    *ret_position = flush->header.position + flush->used;
+    wal->entries_end = flush->header.position + flush->used;
+    *ret_position = wal->entries_end;
     wal->counters.entries++;
     wal->counters.bytes_entries += bytes;
     return PYR_OK;

@@ -114,6 +114,7 @@ struct wal {
 
     /* Flushes. */
     struct wal_link link; /* The end of the last closed flush. */
+    uint64_t entries_end; /* The end of the last entry. */
     struct wal_flush *flushes;
     uint32_t flush_count; /* gather_count, and the large one behind them. */
     struct wal_flush *free_first;

@@ -479,6 +479,7 @@ enum pyr_err wal_start(struct wal *wal, struct pyr_error *reterr)
         return err;
     }
     wal->run = run.run; /* WAL-7 */
+    wal->entries_end = wal->link.position;
     wal->written_position = wal->link.position;
     wal->durable_position = wal->link.position; /* Synced at the opening, before it was read. */
     wal->is_last_empty = wal->replay.report.flushes == 0 || wal->replay.is_last_empty;

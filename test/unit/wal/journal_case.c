@@ -60,7 +60,8 @@ static void replayed_add(struct journal_case *c, const struct wal_replay_entry *
     }
 }
 
-enum pyr_err journal_case_open(struct journal_case *c)
+/* Open the journal and read it to its end; it stays open if it was opened at all. */
+static enum pyr_err journal_case_read_all(struct journal_case *c)
 {
     assert_null(c->wal);
     c->replayed_count = 0;
@@ -82,6 +83,20 @@ enum pyr_err journal_case_open(struct journal_case *c)
         }
     } while (err == PYR_OK && got);
     wal_replay_report(c->wal, &c->report);
+    return err;
+}
+
+enum pyr_err journal_case_replay(struct journal_case *c)
+{
+    enum pyr_err err = journal_case_read_all(c);
+    wal_destroy(c->wal);
+    c->wal = NULL;
+    return err;
+}
+
+enum pyr_err journal_case_open(struct journal_case *c)
+{
+    enum pyr_err err = journal_case_read_all(c);
     if (err == PYR_OK) {
         err = wal_start(c->wal, &c->error);
     }
@@ -223,6 +238,7 @@ void journal_case_kill(struct journal_case *c)
     static unsigned turn;
     char *to = paths[turn++ % 8];
     (void)snprintf(to, PATH_BYTES_MAX, "%s/0", seam_folder(c->io));
+    seam_drain(c->loop); /* Files are not copied while they are being made. */
     journal_case_copy(c, c->options.folder, to);
     journal_case_stop(c);
     c->options.folder = to;

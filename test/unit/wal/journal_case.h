@@ -49,6 +49,9 @@ void journal_case_init(struct journal_case *c);
 /** Give everything back; the journal is closed cleanly if it is open. */
 void journal_case_deinit(struct journal_case *c);
 
+/** Open and replay the journal without starting it, and close it: nothing in it changes. */
+enum pyr_err journal_case_replay(struct journal_case *c);
+
 /** Open, replay and start the journal; return the first error. */
 enum pyr_err journal_case_open(struct journal_case *c);
 
