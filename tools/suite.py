@@ -205,13 +205,14 @@ class Suite:
         folder = ROOT / "build" / kind
         machine = ROOT / "tools" / "meson" / f"{kind}.ini"
         mark = folder / ".machine-file"
-        digest = hashlib.sha256(machine.read_bytes()).hexdigest()
+        options = ["-Dtests=enabled"]
+        digest = hashlib.sha256(machine.read_bytes() + str(options).encode()).hexdigest()
         is_set_up = (folder / "build.ninja").exists() and mark.exists()
         output, status = "", 0
         if not is_set_up or mark.read_text() != digest:
             shutil.rmtree(folder, ignore_errors=True)
             status, output = self.execute(
-                ["meson", "setup", "--native-file", str(machine), str(folder)], 300)
+                ["meson", "setup", "--native-file", str(machine), *options, str(folder)], 300)
             if status == 0:
                 mark.write_text(digest)
         if status == 0:
