@@ -60,6 +60,9 @@
 #define SEGMENT_ALLOCATE_BYTES_MIN (256 * KIB)
 #define SEGMENT_ALLOCATE_BYTES_MAX (64 * MIB)
 
+/* Segments that one removal takes. What is left waits for the next. */
+#define SEGMENT_REMOVE_MAX 64
+
 /* The most rows of an epoch table: one per change of leadership that wrote something. */
 #define SEGMENT_EPOCHS_MAX 65536
 
@@ -98,8 +101,8 @@
 #define WAL_FILES_MIN     2
 #define WAL_FILES_MAX     1024
 
-/* Files beyond those, for entries of state: one may be left by a roll, the other takes the mark that
- * frees a file. */
+/* Files beyond those, for entries of state: one may be left by a roll, the other takes the mark
+ * that frees a file. */
 #define WAL_FILES_RESERVED 2
 
 /* Flushes in flight. Two keep a device busy while the next gathers. */

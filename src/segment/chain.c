@@ -14,10 +14,9 @@
 
 /* Decode what the step needs. Only the header is at hand, so record/batch's reader, which wants the
  * whole batch, does not serve. */
-static const char *decode(const uint8_t *header,
-                          int64_t bytes_left,
-                          struct segment_batch *ret_batch,
-                          struct segment_step *ret_step)
+const char *segment_batch_peek(const uint8_t *header,
+                               int64_t bytes_left,
+                               struct segment_batch *ret_batch)
 {
     if (bytes_left < BATCH_HEADER_BYTES) {
         return "fewer bytes than a batch header";
@@ -47,12 +46,11 @@ static const char *decode(const uint8_t *header,
         .offset_end = offset_base + delta + 1,
         .bytes = (uint32_t)bytes,
         .epoch = (int32_t)get_be32(header + BATCH_EPOCH_POSITION),
+        .crc = get_be32(header + BATCH_CRC_POSITION),
         .record_count = (uint32_t)records,
+        .timestamp_max = (int64_t)get_be64(header + BATCH_MAX_TIMESTAMP_POSITION),
     };
-    ret_step->offset_base = offset_base;
-    ret_step->epoch = ret_batch->epoch;
-    ret_step->bytes = ret_batch->bytes;
-    ret_step->crc = get_be32(header + BATCH_CRC_POSITION);
+    ASSERT(ret_batch->offset_end > ret_batch->offset_base);
     return NULL;
 }
 
@@ -87,9 +85,8 @@ enum pyr_err segment_chain_step(const struct segment_shape *shape,
                                 const char **ret_why)
 {
     struct segment_batch batch;
-    struct segment_step step = {.log = shape->identity.log};
 
-    const char *why = decode(header, bytes_left, &batch, &step);
+    const char *why = segment_batch_peek(header, bytes_left, &batch);
     if (!why) {
         why = follow(shape, point, &batch);
     }
@@ -98,9 +95,15 @@ enum pyr_err segment_chain_step(const struct segment_shape *shape,
         return PYR_ERR_CORRUPT;
     }
 
-    int64_t timestamp = (int64_t)get_be64(header + BATCH_MAX_TIMESTAMP_POSITION);
-    if (timestamp > point->timestamp_max) {
-        point->timestamp_max = timestamp;
+    struct segment_step step = {
+        .log = shape->identity.log,
+        .offset_base = batch.offset_base,
+        .epoch = batch.epoch,
+        .bytes = batch.bytes,
+        .crc = batch.crc,
+    };
+    if (batch.timestamp_max > point->timestamp_max) {
+        point->timestamp_max = batch.timestamp_max;
         point->timestamp_offset = (uint32_t)(batch.offset_end - 1 - shape->identity.offset_base);
     }
     point->digest = segment_digest_next(point->digest, &step);
@@ -169,6 +172,7 @@ enum pyr_err segment_shape_add(struct segment_shape *shape,
     point.timestamp_max = next.timestamp_max;
     point.timestamp_offset = next.timestamp_offset;
     point.batch_delta = (uint32_t)(batch.offset_end - 1 - shape->end.offset);
+    point.batch_epoch = batch.epoch;
 
     shape->is_stride_due =
         next.offset / SEGMENT_STRIDE_OFFSETS > shape->end.offset / SEGMENT_STRIDE_OFFSETS;
@@ -191,6 +195,7 @@ struct segment_point segment_shape_end_point(const struct segment_shape *shape)
     if (shape->is_stride_due) {
         point.kind |= SEGMENT_POINT_STRIDE;
     }
+    point.batch_epoch = point.epoch;
     point.batch_delta = shape->index_count; /* The END point has no batch; it holds the count. */
     ASSERT(point.offset >= shape->identity.offset_base);
     return point;

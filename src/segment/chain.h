@@ -28,8 +28,16 @@ struct segment_batch {
     int64_t offset_end;
     uint32_t bytes; /* Header and records. */
     int32_t epoch;
+    uint32_t crc;
     uint32_t record_count;
+    int64_t timestamp_max;
 };
+
+/** Decode the batch whose header is at @header without holding it against anything. Returns NULL,
+ * or in a few words why no batch of at most @bytes_left stands there. */
+const char *segment_batch_peek(const uint8_t *header,
+                               int64_t bytes_left,
+                               struct segment_batch *ret_batch);
 
 /**
  * Check that the batch whose header is at @header (BATCH_HEADER_BYTES) follows @point, and move

@@ -21,11 +21,10 @@
 enum {
     MAGIC_BYTES = 8,
     HEADER_CHECK_AT = 60,
-    POINT_CHECK_AT = 52,
+    POINT_CHECK_AT = 56,
     STEP_BYTES = 36,
     SEED_BYTES = 28,
     BASE64_TEXT_BYTES = 22, /* 16 bytes without padding. */
-    EPOCH_ROW_BYTES_MAX = 34,
     DECIMAL = 10,
     HEX_DIGITS = 2 * LOG_ID_BYTES,
 };
@@ -225,6 +224,7 @@ void segment_point_put(uint8_t *data,
     put_le32(data + 40, point->timestamp_offset);
     put_le32(data + 44, point->batch_delta);
     put_le16(data + 48, point->kind);
+    put_le32(data + 52, (uint32_t)point->batch_epoch);
     put_le32(data + POINT_CHECK_AT, point_check(data, identity, slot));
 }
 
@@ -246,6 +246,7 @@ bool segment_point_get(const uint8_t *data,
         .timestamp_offset = get_le32(data + 40),
         .batch_delta = get_le32(data + 44),
         .kind = get_le16(data + 48),
+        .batch_epoch = (int32_t)get_le32(data + 52),
     };
     return ret_point->offset >= identity->offset_base && ret_point->kind != 0;
 }
@@ -400,7 +401,7 @@ size_t segment_epochs_put(char *text,
                           const struct segment_epoch *rows,
                           size_t count)
 {
-    if (text_bytes < (count + 1) * EPOCH_ROW_BYTES_MAX) {
+    if (text_bytes < (count + 1) * SEGMENT_EPOCH_ROW_BYTES_MAX) {
         return 0;
     }
     size_t used = (size_t)snprintf(text, text_bytes, "0\n%zu\n", count);

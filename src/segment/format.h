@@ -24,7 +24,7 @@
  *    0  8  largest timestamp up to and with a batch, milliseconds
  *    8  4  last offset of the batch that holds it, less the segment's base offset
  *
- * .digest, little-endian: a header of 64 bytes, then points of 56 bytes.
+ * .digest, little-endian: a header of 64 bytes, then points of 60 bytes.
  *    0  8  "PYRDIGST"              0  8  offset: everything before it is in `digest`
  *    8  2  version, 1              8  8  digest
  *   10  2  flags: 1 = cleaned     16  8  timestamp_max, ms
@@ -32,10 +32,11 @@
  *   16 16  log id                 32  4  position in the .log
  *   32  8  base offset            36  4  epoch of the batch before the point, -1 if none
  *   40  4  history points         40  4  timestamp offset, less base: of the batch with the max
- *   44 16  zero                   44  4  last offset delta of the batch that starts here, or 0
+ *   44 16  zero                   44  4  last offset, less `offset`, of the batch that starts here
  *   60  4  CRC32C of 0..59        48  2  kind: bits of enum segment_point_kind
  *                                 50  2  zero
- *                                 52  4  CRC32C of 0..51, begun with identity and place
+ *                                 52  4  epoch of the batch that starts here; START, END: before
+ *                                 56  4  CRC32C of 0..55, begun with identity and place
  *
  * A point of kind INDEX stands at a batch that also has an .index entry; its timestamp_max and
  * timestamp offset include that batch, as the .timeindex wants it. The running digest is
@@ -66,9 +67,10 @@ enum {
     SEGMENT_INDEX_ENTRY_BYTES = 8,
     SEGMENT_TIME_ENTRY_BYTES = 12,
     SEGMENT_DIGEST_HEADER_BYTES = 64,
-    SEGMENT_POINT_BYTES = 56,
+    SEGMENT_POINT_BYTES = 60,
     SEGMENT_METADATA_BYTES_MAX = 256,
     SEGMENT_NAME_DIGITS = 20,
+    SEGMENT_EPOCH_ROW_BYTES_MAX = 34, /* Two numbers, a blank, a line end and some to spare. */
 };
 
 /* The digest of a log before its first batch. */
@@ -78,6 +80,7 @@ enum {
 #define SEGMENT_METADATA_FILE_NAME "partition.metadata"
 #define SEGMENT_PREPARED_FILE_NAME "next.prepared"
 #define SEGMENT_QUARANTINE_NAME    "quarantine"
+#define SEGMENT_NEW_SUFFIX         ".new" /* A small file being written, before its rename. */
 
 /* The files of one segment. */
 enum segment_kind {
@@ -115,7 +118,9 @@ struct segment_point {
     uint32_t position;         /* In the .log. */
     int32_t epoch;             /* Of the batch before the point; -1 if none. */
     uint32_t timestamp_offset; /* Of the batch that holds timestamp_max, less the base offset. */
-    uint32_t batch_delta;      /* Last offset delta of the batch that starts here; 0 if none. */
+    uint32_t batch_delta;      /* Last offset of the batch that starts here, less `offset`. END: the
+                                  number of .index entries. */
+    int32_t batch_epoch;       /* Of the batch that starts here. START, END: as epoch. */
     uint16_t kind;             /* Bits of enum segment_point_kind. */
 };
 

@@ -172,7 +172,7 @@ const struct segment_epoch *segment_log_epochs(const struct segment_log *log, si
 /* One append of a run of batches. Only `offset_end` and `bytes_taken` are for the caller. */
 struct segment_append {
     struct io *io;
-    char *folder;
+    const char *folder;            /* The log's. */
     struct segment_shape shape;    /* Of the segment written to. */
     struct segment *fresh;         /* Made by plan if this append begins a segment. */
     struct segment_handle *handle; /* Writable. */
@@ -218,7 +218,7 @@ MUST_CHECK enum pyr_err segment_append_apply(struct segment_log *log,
 /* One preparation. All for the calls. */
 struct segment_prepare {
     struct io *io;
-    char *folder;
+    const char *folder; /* The log's. */
     int64_t bytes;
     int error;
 };
@@ -237,7 +237,7 @@ void segment_prepare_apply(struct segment_log *log, struct segment_prepare *job)
 /* One sync. All for the calls but `end`. */
 struct segment_sync {
     struct io *io;
-    char *folder;
+    const char *folder;                                     /* The log's. */
     struct segment_shape shapes[SEGMENT_SYNC_SEGMENTS_MAX]; /* The FULL ones, then the OPEN one. */
     struct segment_handle *handles[SEGMENT_SYNC_SEGMENTS_MAX];
     uint32_t count;
@@ -260,7 +260,8 @@ MUST_CHECK enum pyr_err segment_sync_plan(struct segment_log *log,
 void segment_sync_run(struct segment_sync *job);
 
 /** Fold it in: segment_log_synced moves. It may end before the end planned for if many segments
- * were FULL: plan another. Any failure is SEG-6. */
+ * were FULL: plan another. PYR_ERR_DISK_FULL or PYR_ERR_NO_MEMORY may be tried again; any other
+ * failure is SEG-6. */
 MUST_CHECK enum pyr_err segment_sync_apply(struct segment_log *log,
                                            struct segment_sync *job,
                                            struct pyr_error *reterr);
@@ -270,7 +271,7 @@ MUST_CHECK enum pyr_err segment_sync_apply(struct segment_log *log,
 /* One truncation. All for the calls. */
 struct segment_truncate {
     struct io *io;
-    char *folder;
+    const char *folder; /* The log's. */
     int64_t offset;
     struct segment_shape shape; /* Of the segment that is cut. */
     bool cuts;                  /* There is one; else whole segments go and no more. */

@@ -73,6 +73,7 @@ struct segment {
     uint32_t views;                /* Not yet released. */
     uint32_t views_unopened;       /* Of those, without a handle (SEG-3). */
     bool is_claimed;               /* A job compacts or removes it. */
+    struct segment_handle *pinned; /* While claimed: what views get, since names may change. */
     struct segment_handle *handle; /* In the cache of open files, or NULL. */
     struct segment *lru_prev;      /* Neighbours in that cache. */
     struct segment *lru_next;

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * segment/points - the search by halving, and the pass in order.
+ *
+ * The search reads single points until the range fits one small block, then that block at once.
+ */
+#include "segment/points.h"
+
+#include "base/assert.h"
+#include "io/transfer.h"
+
+enum {
+    BLOCK_POINTS = 64, /* Points read at once: under 4 KiB. */
+    BAD_POINTS_MAX = 16,
+};
+
+/* A few points, as they stand in the file. */
+struct block {
+    uint8_t data[BLOCK_POINTS * SEGMENT_POINT_BYTES];
+    uint32_t first;
+    uint32_t count;
+};
+
+static enum pyr_err read_block(const struct segment_points *points,
+                               uint32_t first,
+                               uint32_t count,
+                               struct block *block,
+                               struct pyr_error *reterr)
+{
+    ASSERT(count <= BLOCK_POINTS);
+    size_t bytes = 0;
+    int number = io_read_whole(
+        points->io, points->digest,
+        (struct bytes_mut){.data = block->data, .count = (size_t)count * SEGMENT_POINT_BYTES},
+        segment_point_position(first), &bytes);
+    if (number != 0) {
+        return err_set_errno(reterr, number, "read %020lld.digest",
+                             (long long)points->shape->identity.offset_base);
+    }
+    block->first = first;
+    block->count = (uint32_t)(bytes / SEGMENT_POINT_BYTES);
+    return PYR_OK;
+}
+
+/* Get the point in @slot out of @block; false if it is damaged or not there. */
+static bool block_point(const struct segment_points *points,
+                        const struct block *block,
+                        uint32_t slot,
+                        struct segment_point *ret_point)
+{
+    if (slot < block->first || slot - block->first >= block->count) {
+        return false;
+    }
+    const uint8_t *data = block->data + (size_t)(slot - block->first) * SEGMENT_POINT_BYTES;
+    return segment_point_get(data, &points->shape->identity, slot, ret_point);
+}
+
+static bool is_before(const struct segment_point *point, enum segment_key key, int64_t value)
+{
+    switch (key) {
+    case SEGMENT_KEY_OFFSET:
+        return point->offset <= value;
+    case SEGMENT_KEY_POSITION:
+        return point->position < value;
+    case SEGMENT_KEY_TIMESTAMP:
+        return point->timestamp_max < value;
+    }
+    ASSERT(false);
+    return false;
+}
+
+/* The state of a search: the point at `low` is before the value, those from `high` on are not. */
+struct search {
+    enum segment_key key;
+    int64_t value;
+    uint32_t low;
+    uint32_t high;
+    struct segment_point point; /* Last good one at or below `low`. */
+    uint32_t slot;              /* Its slot. */
+    uint32_t bad_count;
+};
+
+/* Take the point in @slot, which is in @block, into account. */
+static void consider(struct search *search,
+                     bool is_good,
+                     uint32_t slot,
+                     const struct segment_point *point)
+{
+    if (!is_good) {
+        search->bad_count++;
+        search->low = slot; /* Nothing is known: look behind it, keep the last good one. */
+    } else if (is_before(point, search->key, search->value)) {
+        search->low = slot;
+        search->slot = slot;
+        search->point = *point;
+    } else {
+        search->high = slot;
+    }
+}
+
+static enum pyr_err halve(const struct segment_points *points,
+                          struct search *search,
+                          struct pyr_error *reterr)
+{
+    struct block block;
+    struct segment_point point;
+    while (search->high - search->low > BLOCK_POINTS && search->bad_count <= BAD_POINTS_MAX) {
+        uint32_t middle = search->low + (search->high - search->low) / 2;
+        enum pyr_err err = read_block(points, middle, 1, &block, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        bool is_good = block_point(points, &block, middle, &point);
+        if (!is_good) {
+            search->bad_count++;
+            search->high = middle; /* Find a good one below; those behind are walked over. */
+            continue;
+        }
+        consider(search, true, middle, &point);
+    }
+    return PYR_OK;
+}
+
+/* Search the slots from @slot, whose point is @point, on. */
+static enum pyr_err search_from(const struct segment_points *points,
+                                struct search *search,
+                                struct pyr_error *reterr)
+{
+    enum pyr_err err = halve(points, search, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct block block = {.count = 0};
+    uint32_t first = search->low + 1;
+    if (first < search->high && search->bad_count <= BAD_POINTS_MAX) {
+        uint32_t count = search->high - first;
+        count = count > BLOCK_POINTS ? BLOCK_POINTS : count;
+        err = read_block(points, first, count, &block, reterr);
+    }
+    for (uint32_t slot = first; slot < first + block.count && err == PYR_OK; slot++) {
+        struct segment_point point;
+        bool is_good = block_point(points, &block, slot, &point);
+        if (is_good && !is_before(&point, search->key, search->value)) {
+            break;
+        }
+        consider(search, is_good, slot, &point);
+    }
+    if (err == PYR_OK && search->bad_count > BAD_POINTS_MAX) {
+        return err_set(reterr, PYR_ERR_CORRUPT, "%020lld.digest: too many points are damaged",
+                       (long long)points->shape->identity.offset_base);
+    }
+    return err;
+}
+
+enum pyr_err segment_points_floor(const struct segment_points *points,
+                                  enum segment_key key,
+                                  int64_t value,
+                                  uint32_t *ret_slot,
+                                  struct segment_point *ret_point,
+                                  struct pyr_error *reterr)
+{
+    const struct segment_shape *shape = points->shape;
+    ASSERT(shape->point_count > shape->history_count);
+    struct search search = {
+        .key = key,
+        .value = value,
+        .low = shape->history_count,
+        .high = shape->point_count,
+        .point = shape->start,
+        .slot = shape->history_count,
+    };
+    enum pyr_err err = search_from(points, &search, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    ASSERT(search.slot >= shape->history_count && search.slot < shape->point_count);
+    *ret_slot = search.slot;
+    *ret_point = search.point;
+    return PYR_OK;
+}
+
+enum pyr_err segment_points_behind(const struct segment_points *points,
+                                   uint32_t slot,
+                                   uint32_t position,
+                                   struct segment_point *ret_point,
+                                   struct pyr_error *reterr)
+{
+    const struct segment_shape *shape = points->shape;
+    struct segment_point point;
+    struct block block;
+    uint32_t first = slot < shape->history_count ? shape->history_count : slot;
+
+    ASSERT(position <= shape->end.position);
+    for (int pass = 0; pass < 2; pass++) {
+        uint32_t left = shape->point_count - first;
+        uint32_t count = left > BLOCK_POINTS ? BLOCK_POINTS : left;
+        enum pyr_err err = read_block(points, first, count, &block, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        for (uint32_t index = first; index < first + block.count; index++) {
+            if (block_point(points, &block, index, &point) && point.position >= position) {
+                *ret_point = point;
+                return PYR_OK;
+            }
+        }
+        if (pass == 0) {
+            err = segment_points_floor(points, SEGMENT_KEY_POSITION, position, &first, &point,
+                                       reterr);
+        }
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    *ret_point = shape->end; /* Always right, if further on. */
+    return PYR_OK;
+}
+
+/* -- Bringing a shape back -- */
+
+/* The pass in order. */
+struct pass {
+    struct segment_shape shape; /* With all points but `last` counted. */
+    struct segment_point last;
+    bool has_last;
+    bool is_over;
+    struct segment_restored *restored;
+};
+
+/* Whether @point can stand behind what the pass has seen. */
+static bool is_in_order(const struct pass *pass, const struct segment_point *point)
+{
+    const struct segment_point *before = pass->has_last ? &pass->last : &pass->shape.start;
+    return point->offset >= before->offset && point->position >= before->position &&
+           point->epoch >= before->epoch && point->timestamp_max >= before->timestamp_max &&
+           (point->kind & SEGMENT_POINT_START) == 0;
+}
+
+/* Take the good point in @slot. */
+static void pass_point(struct pass *pass,
+                       const struct segment_point *point,
+                       int64_t offset_limit,
+                       struct segment_point_visit *visit)
+{
+    struct segment_restored *restored = pass->restored;
+    if (!is_in_order(pass, point)) {
+        restored->is_sound = false;
+        pass->is_over = true;
+        return;
+    }
+    if (point->kind & SEGMENT_POINT_END) {
+        restored->has_end = true;
+        restored->end = *point;
+        pass->is_over = true;
+        return;
+    }
+    if (point->offset >= offset_limit) {
+        pass->is_over = true;
+        return;
+    }
+    if (pass->has_last) {
+        (void)segment_shape_count(&pass->shape, &pass->last);
+    }
+    pass->last = *point;
+    pass->has_last = true;
+    if (visit) {
+        visit->take(visit, point);
+    }
+}
+
+enum pyr_err segment_points_restore(const struct segment_points *points,
+                                    int64_t offset_limit,
+                                    struct segment_point_visit *visit,
+                                    struct segment_restored *ret_restored,
+                                    struct pyr_error *reterr)
+{
+    int64_t bytes = 0;
+    int number = io_bytes(points->io, points->digest, &bytes);
+    if (number != 0) {
+        return err_set_errno(reterr, number, "look at %020lld.digest",
+                             (long long)points->shape->identity.offset_base);
+    }
+    struct segment_restored restored = {.shape = *points->shape, .is_sound = true};
+    int64_t point_bytes = bytes - SEGMENT_DIGEST_HEADER_BYTES;
+    restored.slots = point_bytes > 0 ? (uint32_t)(point_bytes / SEGMENT_POINT_BYTES) : 0;
+    struct pass pass = {.shape = *points->shape, .restored = &restored};
+    pass.shape.end = pass.shape.start;
+    pass.shape.history_digest = pass.shape.is_cleaned ? 0 : pass.shape.start.digest;
+    pass.shape.point_count = pass.shape.history_count + 1;
+    ASSERT(pass.shape.index_count == 0 && pass.shape.time_count == 0);
+
+    struct block block = {.count = 0};
+    for (uint32_t slot = pass.shape.point_count; slot < restored.slots && !pass.is_over; slot++) {
+        if (slot >= block.first + block.count) {
+            uint32_t left = restored.slots - slot;
+            enum pyr_err err =
+                read_block(points, slot, left > BLOCK_POINTS ? BLOCK_POINTS : left, &block, reterr);
+            if (err != PYR_OK) {
+                return err;
+            }
+        }
+        struct segment_point point;
+        if (!block_point(points, &block, slot, &point)) {
+            restored.is_sound = false;
+            break;
+        }
+        pass_point(&pass, &point, offset_limit, visit);
+    }
+    if (pass.has_last) {
+        pass.shape.end = pass.last;
+        pass.shape.end.kind = SEGMENT_POINT_START;
+        pass.shape.end.batch_delta = 0;
+        pass.shape.is_stride_due = (pass.last.kind & SEGMENT_POINT_STRIDE) != 0;
+        pass.shape.history_digest = pass.last.digest;
+    }
+    restored.shape = pass.shape;
+    *ret_restored = restored;
+    return PYR_OK;
+}
