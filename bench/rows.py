@@ -23,6 +23,10 @@ def entry(row, case, program, aim="", **more):
 
 DEVICE_CASE = "durable 4 KiB, 1 outstanding"
 
+ROCKSDB_1 = ("peer_rocksdb", "always, 1 thread, 100 B")
+ROCKSDB_64 = ("peer_rocksdb", "always, 64 threads, 100 B")
+ROCKSDB_BATCHES = ("peer_rocksdb", "always, batches of 1000, 100 B")
+
 ROWS = [
     entry("machine", DEVICE_CASE, "bench_device"),
     entry("machine", "durable 64 KiB, 1 outstanding", "bench_device"),
@@ -47,4 +51,38 @@ ROWS = [
           program_case="always, 64 threads, 100 B"),
     entry("peers", "RocksDB, always, batches of 1000, 100 B", "peer_rocksdb",
           program_case="always, batches of 1000, 100 B"),
+    entry("N2", "always, 1 appender, 100 B", "bench_append", "<=1.25"),
+    entry("N2", "always, 1 appender, 100 B, beside RocksDB", "bench_append", "ratio>1",
+          program_case="always, 1 appender, 100 B, alone", peer=ROCKSDB_1, against="RocksDB"),
+    entry("N2", "always, 64 blocking appenders, 100 B", "bench_append",
+          "value>120000 and ratio>=2", peer=ROCKSDB_64, against="RocksDB"),
+    entry("N2", "always, 64 appends outstanding, 100 B", "bench_append", "value>300000"),
+    entry("N2", "always, batches of 1000, 100 B", "bench_append", "value>4000000",
+          peer=ROCKSDB_BATCHES, against="RocksDB"),
+    entry("N2", "always, batches of 1000, 8 outstanding, 100 B", "bench_append"),
+    entry("N2", "always, batches of 1 MiB", "bench_large", "ratio>=0.6"),
+    entry("N2", "always, batches of 1 MiB, 2 outstanding", "bench_large"),
+    entry("N2", "batch 5 ms, 1 appender, 100 B", "bench_append", "value>1000000"),
+    entry("N2", "os, gathered, 1 appender, 100 B", "bench_append", "value>2000000"),
+    entry("N2", "os, handed over at once, 1 appender, 100 B", "bench_append", "value>800000"),
+    entry("N3", "latency, os, gathered, 100 B", "bench_append", "p50<1 and p99<10",
+          program_case="os, gathered, 1 appender, 100 B"),
+    entry("N3", "latency, os, handed over at once, 100 B", "bench_append", "p50<2",
+          program_case="os, handed over at once, 1 appender, 100 B"),
+    entry("N4", "sequential read, records of 100 B", "bench_read", "value>10000000"),
+    entry("N4", "sequential read, whole batches", "bench_read", "value>2000000000"),
+    entry("N4", "random read, 100 B", "bench_read"),
+    entry("N5", "recovery after a kill, from memory", "bench_recovery", "value>3.3"),
+    entry("N5", "recovery after a kill, from the device", "bench_recovery", "value<1"),
+    entry("N6", "always, worst append with rotation above without", "bench_rotation",
+          "value<=0.2"),
+    entry("N6", "always, p99.9 with rotation", "bench_rotation", "value<0.5",
+          program_case="always, worst append with rotation above without",
+          figure="always, p99.9 with rotation"),
+    entry("N6", "os, worst append with rotation above without", "bench_rotation", "value<=0.2"),
+    entry("N6", "os, p99.9 with rotation", "bench_rotation", "value<0.5",
+          program_case="os, worst append with rotation above without",
+          figure="os, p99.9 with rotation"),
+    entry("P12", "always, 1000 partitions, 64 appenders, 100 B", "bench_partitions", "<=1.2"),
+    entry("P12", "always, 1000 partitions, 40000 records/s, p50", "bench_partitions", "<=1.2"),
 ]

@@ -30,13 +30,9 @@ struct member {
     uint64_t end_ns;
 };
 
-/* Sleep until @due_ns; return when the step begins to count: due, or now if there is no pace. */
-static uint64_t wait_until_due(uint64_t due_ns, bool is_paced)
+/* Sleep until @due_ns, unless it is past; return when the step begins to count: when it was due. */
+static uint64_t wait_until(uint64_t due_ns, uint64_t now_ns)
 {
-    uint64_t now_ns = bench_now_ns();
-    if (!is_paced) {
-        return now_ns;
-    }
     if (now_ns < due_ns) {
         struct timespec due = {.tv_sec = (time_t)(due_ns / NS_A_SECOND),
                                .tv_nsec = (long)(due_ns % NS_A_SECOND)};
@@ -59,7 +55,8 @@ static void *member_run(void *ctx)
 
     uint64_t now_ns = start_ns;
     for (uint64_t round = 0; now_ns < limit_ns; round++) {
-        uint64_t begin_ns = wait_until_due(due_ns, is_paced);
+        /* Without a pace the end of a step is the beginning of the next: one look at the clock. */
+        uint64_t begin_ns = is_paced ? wait_until(due_ns, now_ns) : now_ns;
         options->step(options->ctx, member->number, round);
         now_ns = bench_now_ns();
         histogram_record(member->latency, now_ns > begin_ns ? now_ns - begin_ns : 0, 1);

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/bench_read - how fast is the log read, every byte checked?
+ *
+ * Method: a log of records of 100 bytes, appended in batches of 1000, is closed and opened again,
+ * so that reads come from its segments and not from the cache of what was just appended. Then one
+ * reader goes through it from the start again and again: by records, looking at each, or by whole
+ * batches. Random reads seek to a random offset and take one record. The page cache is warm, as it
+ * is for a log that fits into memory.
+ *
+ * What would make it a lie: records that are not looked at (a byte of each is), checksums switched
+ * off (they cannot be), a log so small that it stays in the processor's cache (it is 256 MiB).
+ */
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/prng.h"
+#include "bench.h"
+#include "embedded.h"
+
+enum { BATCH_RECORDS = 1000, BATCHES = 2500, RANDOM_SEED = 4 };
+
+#define RECORDS_TOTAL ((int64_t)BATCH_RECORDS * BATCHES)
+
+/* Fill the log, and open it again. */
+static void open_filled(struct embedded *embedded,
+                        const struct bench_options *options,
+                        struct embedded_options *wanted)
+{
+    *wanted = embedded_defaults(PYR_SYNC_OS);
+    wanted->record_count = BATCH_RECORDS;
+    embedded_open(embedded, options, wanted);
+    for (int batch = 0; batch < BATCHES; batch++) {
+        embedded_append(embedded);
+    }
+    pyr_log_close(embedded->log);
+    pyr_store_close(embedded->store);
+
+    char path[PATH_BYTES_MAX];
+    bench_path(options, wanted->name, path, sizeof path);
+    struct pyr_error error;
+    bench_must(pyr_store_open(path, &wanted->store, &embedded->store, &error), &error, "open");
+    bench_must(pyr_store_log(embedded->store, "bench", 0, &wanted->log, &embedded->log, &error),
+               &error, "open");
+}
+
+static struct pyr_reader *reader_at(struct embedded *embedded, int64_t offset)
+{
+    struct pyr_reader *reader = NULL;
+    struct pyr_error error;
+    bench_must(pyr_reader_open(embedded->log, offset, &reader, &error), &error, "open a reader");
+    return reader;
+}
+
+/* Read every record once; return how many there were. */
+static uint64_t pass_records(struct embedded *embedded)
+{
+    struct pyr_reader *reader = reader_at(embedded, PYR_READ_FIRST);
+    struct pyr_error error;
+    uint64_t seen = 0;
+    for (int64_t offset = 0; offset < RECORDS_TOTAL; offset++) {
+        struct pyr_record record;
+        bench_must(pyr_reader_next(reader, 0, &record, &error), &error, "read");
+        if (record.offset != offset || record.value_bytes != EMBEDDED_RECORD_BYTES) {
+            bench_fail("record %lld is not the one appended", (long long)offset);
+        }
+        seen += *(const uint8_t *)record.value;
+    }
+    bench_use(seen);
+    pyr_reader_close(reader);
+    return (uint64_t)RECORDS_TOTAL;
+}
+
+/* Read every batch once; return how many bytes there were. */
+static uint64_t pass_bytes(struct embedded *embedded)
+{
+    struct pyr_reader *reader = reader_at(embedded, PYR_READ_FIRST);
+    struct pyr_error error;
+    uint64_t bytes_total = 0;
+    while (pyr_reader_position(reader).offset < RECORDS_TOTAL) {
+        const void *data = NULL;
+        size_t bytes = 0;
+        bench_must(pyr_reader_next_bytes(reader, 0, &data, &bytes, &error), &error, "read");
+        bench_use(((const uint8_t *)data)[bytes - 1]);
+        bytes_total += bytes;
+    }
+    pyr_reader_close(reader);
+    return bytes_total;
+}
+
+static void run_passes(const char *name,
+                       const struct bench_options *options,
+                       uint64_t (*pass)(struct embedded *embedded),
+                       const char *unit)
+{
+    struct embedded embedded;
+    struct embedded_options wanted;
+    open_filled(&embedded, options, &wanted);
+    (void)pass(&embedded); /* Warms the page cache, and the mapping if there is one. */
+
+    uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
+    uint64_t count = 0;
+    uint64_t start_ns = bench_now_ns();
+    uint64_t spent_ns = 0;
+    while (spent_ns < limit_ns) {
+        count += pass(&embedded);
+        spent_ns = bench_now_ns() - start_ns;
+    }
+    bench_print(
+        &(struct bench_figure){.name = name, .value = bench_rate(count, spent_ns), .unit = unit});
+    embedded_close(&embedded, options, &wanted);
+}
+
+static void sequential_records(const char *name, const struct bench_options *options)
+{
+    run_passes(name, options, pass_records, "records/s");
+}
+
+static void sequential_bytes(const char *name, const struct bench_options *options)
+{
+    run_passes(name, options, pass_bytes, "bytes/s");
+}
+
+static void random_records(const char *name, const struct bench_options *options)
+{
+    struct embedded embedded;
+    struct embedded_options wanted;
+    open_filled(&embedded, options, &wanted);
+    (void)pass_bytes(&embedded);
+    struct pyr_reader *reader = reader_at(&embedded, PYR_READ_FIRST);
+    struct histogram *latency = bench_histogram();
+    struct prng prng = prng_of(RANDOM_SEED, 1);
+
+    uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
+    uint64_t start_ns = bench_now_ns();
+    uint64_t now_ns = start_ns;
+    while (now_ns - start_ns < limit_ns) {
+        uint64_t begin_ns = now_ns;
+        int64_t offset = (int64_t)prng_below(&prng, (uint64_t)RECORDS_TOTAL);
+        struct pyr_record record;
+        struct pyr_error error;
+        bench_must(pyr_reader_seek(reader, offset, &error), &error, "seek");
+        bench_must(pyr_reader_next(reader, 0, &record, &error), &error, "read");
+        if (record.offset != offset) {
+            bench_fail("asked for record %lld, got another", (long long)offset);
+        }
+        now_ns = bench_now_ns();
+        histogram_record(latency, now_ns - begin_ns, 1);
+    }
+    bench_print(&(struct bench_figure){.name = name,
+                                       .value = bench_rate(latency->count, now_ns - start_ns),
+                                       .unit = "records/s",
+                                       .latency = latency});
+    free(latency);
+    pyr_reader_close(reader);
+    embedded_close(&embedded, options, &wanted);
+}
+
+int main(int argument_count, char **arguments)
+{
+    static const struct bench_case cases[] = {
+        {"sequential read, records of 100 B", sequential_records},
+        {"sequential read, whole batches", sequential_bytes},
+        {"random read, 100 B", random_records},
+    };
+    return bench_main(argument_count, arguments, cases, sizeof cases / sizeof cases[0]);
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/bench_rotation - does an appender notice that segments roll?
+ *
+ * Method: two stores take turns, 64 appends of one batch each. They differ in one thing: the
+ * segments of one roll every few hundred appends, the other's not at all. The first figure is how
+ * much worse the worst append of the rolling store is, the second the rolling store's 99.9th
+ * percentile. Both stores meet the same moods of the machine, but a single bad moment meets one of
+ * them: that is why the median of several runs is what counts.
+ *
+ * What would make it a lie: no rotation within the time (counted; too few end the program).
+ */
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "bench.h"
+#include "embedded.h"
+
+enum { TURN_APPENDS = 64, BATCH_RECORDS = 100, ROTATIONS_MIN = 4, WARM_UP_TURNS = 4 };
+
+/* About 400 batches of 100 records. */
+#define SEGMENT_BYTES     (UINT64_C(4) << 20)
+#define NS_A_MS           1e6
+#define WARM_MEMORY_BYTES ((size_t)1 << 30)
+
+/* One of the two stores. */
+struct side {
+    struct embedded_options wanted;
+    struct embedded embedded;
+    struct histogram *latency;
+};
+
+static void side_open(struct side *side,
+                      const struct bench_options *options,
+                      const char *name,
+                      enum pyr_sync sync,
+                      uint64_t segment_bytes)
+{
+    side->wanted = embedded_defaults(sync);
+    side->wanted.name = name;
+    side->wanted.record_count = BATCH_RECORDS;
+    side->wanted.log.segment_max_size = segment_bytes;
+    side->wanted.log.retention_bytes = 0;
+    embedded_open(&side->embedded, options, &side->wanted);
+    side->latency = bench_histogram();
+}
+
+static void side_turn(struct side *side)
+{
+    uint64_t now_ns = bench_now_ns();
+    for (int append = 0; append < TURN_APPENDS; append++) {
+        uint64_t begin_ns = now_ns;
+        embedded_append(&side->embedded);
+        now_ns = bench_now_ns();
+        histogram_record(side->latency, now_ns - begin_ns, 1);
+    }
+}
+
+static void side_close(struct side *side, const struct bench_options *options)
+{
+    free(side->latency);
+    embedded_close(&side->embedded, options, &side->wanted);
+}
+
+static void run(const char *name,
+                const char *name_p999,
+                const struct bench_options *options,
+                enum pyr_sync sync)
+{
+    bench_warm_memory(WARM_MEMORY_BYTES);
+    struct side rolling;
+    struct side steady;
+    side_open(&rolling, options, "rolling", sync, SEGMENT_BYTES);
+    side_open(&steady, options, "steady", sync, (uint64_t)SEGMENT_BYTES_MAX);
+
+    uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
+    uint64_t start_ns = bench_now_ns();
+    for (int turn = 0; bench_now_ns() - start_ns < limit_ns; turn++) {
+        if (turn == WARM_UP_TURNS) {
+            histogram_clear(rolling.latency);
+            histogram_clear(steady.latency);
+        }
+        side_turn(&rolling);
+        side_turn(&steady);
+    }
+
+    struct pyr_log_stat stat;
+    pyr_log_stat(rolling.embedded.log, &stat);
+    if (stat.segments < ROTATIONS_MIN) {
+        bench_fail("there were only %llu segments", (unsigned long long)stat.segments);
+    }
+    double worse_ns = (double)rolling.latency->max - (double)steady.latency->max;
+    bench_print(&(struct bench_figure){.name = name,
+                                       .value = worse_ns / NS_A_MS,
+                                       .unit = "ms",
+                                       .sync = embedded_sync_name(sync),
+                                       .latency = rolling.latency});
+    bench_print(&(struct bench_figure){
+        .name = name_p999,
+        .value = (double)histogram_percentile(rolling.latency, 99.9) / NS_A_MS,
+        .unit = "ms",
+        .sync = embedded_sync_name(sync),
+        .latency = rolling.latency,
+        .against = "the same without rotation",
+        .against_value = (double)histogram_percentile(steady.latency, 99.9) / NS_A_MS});
+    side_close(&rolling, options);
+    side_close(&steady, options);
+}
+
+static void always(const char *name, const struct bench_options *options)
+{
+    run(name, "always, p99.9 with rotation", options, PYR_SYNC_ALWAYS);
+}
+
+static void os(const char *name, const struct bench_options *options)
+{
+    run(name, "os, p99.9 with rotation", options, PYR_SYNC_OS);
+}
+
+int main(int argument_count, char **arguments)
+{
+    static const struct bench_case cases[] = {
+        {"always, worst append with rotation above without", always},
+        {"os, worst append with rotation above without", os},
+    };
+    return bench_main(argument_count, arguments, cases, sizeof cases / sizeof cases[0]);
+}

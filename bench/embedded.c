@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/embedded - opening and filling our own log.
+ */
+#include "embedded.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+
+/* A case of a few seconds may write gigabytes; it keeps the newest of them. */
+#define RETENTION_BYTES (UINT64_C(2) << 30)
+
+struct embedded_options embedded_defaults(enum pyr_sync sync)
+{
+    struct embedded_options wanted = {.name = "pyralog",
+                                      .record_count = 1,
+                                      .record_bytes = EMBEDDED_RECORD_BYTES};
+    pyr_store_options_init(&wanted.store);
+    pyr_log_options_init(&wanted.log);
+    wanted.log.sync = sync;
+    wanted.log.retention_bytes = RETENTION_BYTES;
+    return wanted;
+}
+
+void embedded_open(struct embedded *embedded,
+                   const struct bench_options *options,
+                   const struct embedded_options *wanted)
+{
+    char path[PATH_BYTES_MAX];
+    bench_path(options, wanted->name, path, sizeof path);
+    bench_remove(options, wanted->name);
+
+    struct pyr_error error;
+    *embedded = (struct embedded){.record_count = wanted->record_count};
+    bench_must(pyr_store_open(path, &wanted->store, &embedded->store, &error), &error, "open");
+    bench_must(pyr_store_log(embedded->store, "bench", 0, &wanted->log, &embedded->log, &error),
+               &error, "open");
+    embedded->values = bench_memory(wanted->record_count * wanted->record_bytes);
+    embedded->records = calloc(wanted->record_count, sizeof *embedded->records);
+    if (!embedded->records) {
+        bench_fail("no memory for %zu records", wanted->record_count);
+    }
+    for (size_t index = 0; index < wanted->record_count; index++) {
+        embedded->records[index].value = embedded->values + index * wanted->record_bytes;
+        embedded->records[index].value_bytes = wanted->record_bytes;
+    }
+}
+
+void embedded_append(struct embedded *embedded)
+{
+    struct pyr_error error;
+    enum pyr_err err = embedded->record_count == 1
+                           ? pyr_log_append(embedded->log, embedded->records, NULL, &error)
+                           : pyr_log_append_batch(embedded->log, embedded->records,
+                                                  embedded->record_count, NULL, &error);
+    bench_must(err, &error, "append");
+}
+
+void embedded_close(struct embedded *embedded,
+                    const struct bench_options *options,
+                    const struct embedded_options *wanted)
+{
+    embedded_leave(embedded);
+    bench_remove(options, wanted->name);
+}
+
+void embedded_leave(struct embedded *embedded)
+{
+    pyr_log_close(embedded->log);
+    pyr_store_close(embedded->store);
+    free(embedded->records);
+    free(embedded->values);
+    *embedded = (struct embedded){.store = NULL};
+}
+
+const char *embedded_sync_name(enum pyr_sync sync)
+{
+    return sync == PYR_SYNC_ALWAYS ? "always" : sync == PYR_SYNC_BATCH ? "batch" : "os";
+}
