@@ -237,7 +237,7 @@ void journal_case_kill(struct journal_case *c)
     static char paths[8][PATH_BYTES_MAX];
     static unsigned turn;
     char *to = paths[turn++ % 8];
-    (void)snprintf(to, PATH_BYTES_MAX, "%s/0", seam_folder(c->io));
+    (void)snprintf(to, PATH_BYTES_MAX, "%s/killed-%u", seam_folder(c->io), turn);
     seam_drain(c->loop); /* Files are not copied while they are being made. */
     journal_case_copy(c, c->options.folder, to);
     journal_case_stop(c);

@@ -224,6 +224,36 @@ TEST(replay, does_not_take_a_flush_from_another_place)
     journal_case_deinit(&c);
 }
 
+/* Two entries of one flush, of equal length, swapped: each is whole, and at the wrong place
+ * (WALF-3). */
+TEST(replay, does_not_take_an_entry_from_another_place)
+{
+    struct journal_case c;
+    journal_case_init(&c);
+    journal_case_start(&c);
+    (void)journal_case_append(&c, "0", 0);
+    (void)journal_case_append(&c, "1", 0);
+    journal_case_wait(&c, journal_case_append(&c, "2", 0));
+    journal_case_kill(&c);
+    uint8_t entries[2][WAL_ENTRY_HEADER_BYTES + 8];
+    int64_t position = place(0) + WAL_FLUSH_HEADER_BYTES;
+    int64_t step = sizeof entries[0];
+    for (int64_t index = 0; index < 2; index++) {
+        journal_case_read(&c, first_file, position + (1 + index) * step,
+                          (struct bytes_mut){entries[index], sizeof entries[0]});
+    }
+    for (int64_t index = 0; index < 2; index++) {
+        journal_case_damage(&c, first_file, position + (1 + index) * step,
+                            (struct bytes){entries[1 - index], sizeof entries[0]});
+    }
+
+    CHECK_INT(journal_case_replay(&c), PYR_OK);
+
+    CHECK_INT(c.replayed_count, 0); /* The flush is cut whole. */
+    CHECK_INT(c.report.cut, WAL_CUT_TORN);
+    journal_case_deinit(&c);
+}
+
 /* A payload whose own check fails spoils its flush, as a bad checksum does. */
 static bool refuse_two(void *ctx, const struct wal_replay_entry *entry)
 {
