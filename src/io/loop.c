@@ -4,6 +4,8 @@
  */
 #include "io/loop.h"
 
+#include <errno.h>
+
 #include "base/assert.h"
 #include "base/limits.h"
 #include "io/mailbox.h"
@@ -35,7 +37,9 @@ void loop_notify(struct io_loop *loop)
     /* The news was published before, in the one order of all these operations; so either the waiter
      * saw it before it slept, or it is seen here as a sleeper. IO-5 */
     if (atomic_load(&loop->sleeper) != 0 && atomic_exchange(&loop->sleeper, 0) != 0) {
+        int errno_before = errno; /* A signal handler must leave it as it was. */
         loop->io->ops->kick(loop);
+        errno = errno_before;
     }
 }
 
