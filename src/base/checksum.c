@@ -140,6 +140,8 @@ static uint32_t multiply(uint32_t left, uint32_t right)
 
 uint32_t checksum_crc32c_combine(uint32_t crc_first, uint32_t crc_second, uint64_t bytes_second)
 {
+    ASSERT(bytes_second > 0 || crc_second == 0);
+
     /* Multiply by x^(8 * bytes_second), squaring the power once per bit of the count. */
     uint32_t power = UINT32_C(1) << (CRC_BITS - 1 - 8);
     uint32_t shifted = crc_first;

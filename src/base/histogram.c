@@ -49,6 +49,8 @@ static uint64_t value_first(size_t index)
 
 void histogram_clear(struct histogram *histogram)
 {
+    ASSERT(histogram);
+
     memset(histogram, 0, sizeof *histogram);
 }
 
@@ -115,6 +117,8 @@ uint64_t histogram_percentile(const struct histogram *histogram, double percent)
 
 double histogram_mean(const struct histogram *histogram)
 {
+    ASSERT(histogram->sum >= histogram->max);
+
     return histogram->count == 0 ? 0.0 : (double)histogram->sum / (double)histogram->count;
 }
 

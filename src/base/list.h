@@ -43,12 +43,16 @@ struct list {
 /** Make @list empty, whatever it held. */
 static inline void list_init(struct list *list)
 {
+    ASSERT(list);
+
     list->ends = (struct list_node){.previous = &list->ends, .next = &list->ends};
 }
 
 /** Return whether @list has no element. */
 static inline bool list_is_empty(const struct list *list)
 {
+    ASSERT(list->ends.next);
+
     return list->ends.next == &list->ends;
 }
 

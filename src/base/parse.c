@@ -33,6 +33,8 @@ static const struct unit time_units[] = {
  * number needs more than 63 bits. */
 static const char *read_digits(const char *text, int64_t *ret_value)
 {
+    ASSERT(text);
+
     int64_t value = 0;
     const char *at = text;
     for (; *at >= '0' && *at <= '9'; at++) {
@@ -51,6 +53,8 @@ static const char *read_digits(const char *text, int64_t *ret_value)
 /* Return the factor of the unit named @name, 0 if there is none. */
 static int64_t unit_factor(const struct unit *units, size_t unit_count, const char *name)
 {
+    ASSERT(unit_count > 0);
+
     for (size_t index = 0; index < unit_count; index++) {
         if (strcmp(units[index].name, name) == 0) {
             return units[index].factor;

@@ -51,6 +51,8 @@ struct prng prng_split(struct prng *prng)
 
 uint64_t prng_next(struct prng *prng)
 {
+    ASSERT(prng->state[0] | prng->state[1] | prng->state[2] | prng->state[3]);
+
     uint64_t *state = prng->state;
     uint64_t result = rotate_left(state[1] * 5, 7) * 9;
     uint64_t shifted = state[1] << 17;

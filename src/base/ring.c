@@ -57,6 +57,8 @@ bool ring_push(struct ring *ring, void *item, bool *ret_must_wake)
 
 void *ring_pop(struct ring *ring)
 {
+    ASSERT(ring->cells);
+
     struct ring_cell *cell = &ring->cells[ring->head & ring->cell_mask];
     uint64_t turn = atomic_load_explicit(&cell->turn, memory_order_acquire);
     if (turn != ring->head + 1) {
@@ -74,6 +76,8 @@ void *ring_pop(struct ring *ring)
 
 bool ring_arm(struct ring *ring)
 {
+    ASSERT(ring->cells);
+
     /* Both sequentially consistent, against the pair in ring_push(). */
     atomic_store(&ring->is_armed, true);
     const struct ring_cell *cell = &ring->cells[ring->head & ring->cell_mask];

@@ -20,6 +20,8 @@ struct text text_of(char *data, size_t bytes_room)
 
 void text_clear(struct text *text)
 {
+    ASSERT(text->data);
+
     *text = text_of(text->data, text->bytes_room);
 }
 
@@ -65,6 +67,8 @@ void text_format(struct text *text, const char *format, ...)
  * (Unicode 15.0, table 3-7: no overlong forms, no surrogates, nothing above U+10FFFF). */
 static size_t utf8_bytes(struct bytes bytes)
 {
+    ASSERT(bytes.count > 0);
+
     uint8_t lead = bytes.data[0];
     if (lead < 0x80) {
         return 1;

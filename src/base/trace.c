@@ -44,6 +44,8 @@ void trace_add(struct trace *trace, enum trace_kind kind, const int64_t *fields)
     if (!trace) {
         return;
     }
+    ASSERT(trace->event_count_max > 0);
+    ASSERT(fields);
     struct trace_event *event =
         &trace->events[trace->sequence_end & (trace->event_count_max - 1)]; /* TRC-1 */
     event->time_ns = trace->time_ns;

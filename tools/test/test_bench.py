@@ -2,6 +2,7 @@
 """The arithmetic of bench/run: a promise must not be met by a mistake in a ratio."""
 import importlib.machinery
 import importlib.util
+import re
 import subprocess
 import unittest
 from pathlib import Path
@@ -12,6 +13,8 @@ SPEC = importlib.util.spec_from_loader("bench_run", LOADER)
 bench = importlib.util.module_from_spec(SPEC)
 LOADER.exec_module(bench)
 
+# A figure of a promise: a rate, a time or a share of something.
+FIGURE = re.compile(r"\d (us|ms|s)\b|\d[^|]*/s\b|\dx of")
 ENTRY = {"row": "N2", "case": "c", "program": "p", "aim": "<=1.25"}
 
 
@@ -86,6 +89,23 @@ class TestBench(unittest.TestCase):
                 program, case = entry["peer"]
                 source = (ROOT / "bench" / f"{program}.c").read_text(encoding="utf-8")
                 self.assertIn(f'"{case}"', source)
+
+    def test_promises(self):
+        """every promise that has a figure is measured, and no aim has a number of its own"""
+        promises = {}
+        for text in (ROOT / "docs" / "promises.md").read_text(encoding="utf-8").splitlines():
+            cells = [cell.strip() for cell in text.strip("|").split("|")]
+            if re.fullmatch(r"[A-Z]\d+", cells[0]):
+                promises[cells[0]] = cells[2] if cells[3] != "planned" else ""
+        measured = {entry["row"] for entry in bench.ROWS}
+        self.assertEqual(measured - set(promises), {"machine", "peers"})
+        wanted = {row for row, text in promises.items() if FIGURE.search(text)}
+        self.assertEqual(wanted - measured, set())
+        for entry in bench.ROWS:
+            for name, _, number in bench.read_aim(entry["aim"]):
+                if name != "ratio":
+                    forms = (f"{number:,.0f}", f"{number:g}", f"{number / 1e9:g} GB/s")
+                    self.assertTrue(any(form in promises[entry["row"]] for form in forms), entry)
 
     def test_group(self):
         """figures of one case are measured by one series of runs"""

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRC32C against published vectors and against a bit-by-bit oracle, and the two hashes.
+ * CRC32C against published vectors and against a bit-by-bit oracle, and the two hashes. Covers
+ * base/checksum_x86.c or, on another machine, base/checksum_other.c, through the same names.
  */
 #include "base/checksum.h"
 #include "lib/case.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The error table and the building of messages.
+ * The error table and the building of messages; and that an assertion aborts (base/assert.c).
  */
 #include <errno.h>
 
