@@ -49,7 +49,7 @@ def read_tests():
 
 def run(row, part_of_case, mistake):
     """Return (did it fail, how, seconds) of one test with @mistake, or none, switched on."""
-    env = dict(os.environ, PYRALOG_TEST_PERCENT=os.environ.get("PYRALOG_TEST_PERCENT", "10"))
+    env = dict(os.environ, PYRALOG_TEST_PERCENT="10")
     env.update(row["env"])
     env.pop("PYRALOG_MUTANT", None)
     if mistake:

@@ -278,6 +278,8 @@ class Suite:
         if seconds > 2 * part.planned:
             text = f"{part.name}: took {seconds:.0f} s, over twice its plan of {part.planned} s"
             tally.failed.append((text, ""))
+        if tally.total() == 0:
+            tally.failed.append((f"{part.name}: ran no case", ""))
         if self.is_ci:
             for name, reason in list(tally.skipped):
                 if not any(fnmatch.fnmatch(name, pattern) for pattern in self.allowed):

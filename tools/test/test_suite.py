@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -85,13 +86,24 @@ class Table(unittest.TestCase):
         parts = suite.read_parts((suite.ROOT / "docs/testing.md").read_text())
         self.assertEqual(parts[0].name, "set-up")
 
+    def test_budget(self):
+        """the plans of docs/testing.md fit into the budget that stands there"""
+        text = (suite.ROOT / "docs/testing.md").read_text()
+        fast, default = map(int, re.search(r"^Budget: (\d+) s fast .*?, (\d+) s default", text,
+                                           re.M).groups())
+        parts = suite.read_parts(text)
+        planned = {length: sum(part.planned for part in suite.choose(parts, length, []))
+                   for length in ("fast", "default")}
+        self.assertLessEqual(planned["fast"] - parts[0].planned, fast)
+        self.assertLessEqual(planned["default"], default)
+
 
 class Judge(unittest.TestCase):
-    def judge(self, seconds, skips=(), is_ci=False):
+    def judge(self, seconds, skips=(), is_ci=False, passed=1):
         one = suite.Suite.__new__(suite.Suite)
         one.is_ci, one.allowed = is_ci, ["p: known*"]
         tally = suite.Tally()
-        tally.skipped = list(skips)
+        tally.skipped, tally.passed = list(skips), passed
         with contextlib.redirect_stdout(io.StringIO()):
             one.judge(suite.Part("a", "fast", 10, "true"), tally, seconds)
         return tally
@@ -100,6 +112,10 @@ class Judge(unittest.TestCase):
         """a part over twice its plan has failed"""
         self.assertEqual(len(self.judge(20).failed), 0)
         self.assertEqual(len(self.judge(20.1).failed), 1)
+
+    def test_empty(self):
+        """a part that ran no case has failed"""
+        self.assertEqual(len(self.judge(1, passed=0).failed), 1)
 
     def test_skips(self):
         """in CI only listed skips are allowed"""
