@@ -305,6 +305,9 @@ size_t io_loop_dispatch(struct io_loop *loop);
 /** Make the current or the next io_loop_wait return. Any thread; async-signal-safe. */
 void io_loop_wake(struct io_loop *loop);
 
+/** Return when the earliest started timer is due, or IO_TIME_NEVER. Any thread. */
+uint64_t io_loop_timer_ns(const struct io_loop *loop);
+
 /** Return the number of operations and jobs that have not completed. */
 size_t io_loop_pending(const struct io_loop *loop);
 

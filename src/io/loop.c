@@ -183,6 +183,13 @@ void io_loop_wake(struct io_loop *loop)
     loop_notify(loop);
 }
 
+uint64_t io_loop_timer_ns(const struct io_loop *loop)
+{
+    ASSERT(loop);
+
+    return atomic_load(&loop->timer_next_ns);
+}
+
 size_t io_loop_pending(const struct io_loop *loop)
 {
     ASSERT(loop);

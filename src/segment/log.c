@@ -381,3 +381,18 @@ void segment_log_view_release(struct segment_log *log, struct segment_view *view
     segment_handle_release(view->handle);
     *view = (struct segment_view){0};
 }
+
+void segment_log_configure(struct segment_log *log,
+                           int64_t segment_bytes_max,
+                           int64_t segment_age_max_ms,
+                           bool use_mmap)
+{
+    ASSERT(segment_bytes_max >= 0);
+    ASSERT(segment_age_max_ms >= 0);
+
+    log->is_capped = segment_bytes_max > SEGMENT_BYTES_MAX;
+    log->bytes_max =
+        segment_bytes_max == 0 || log->is_capped ? SEGMENT_BYTES_MAX : segment_bytes_max;
+    log->age_max_ms = segment_age_max_ms;
+    log->use_mmap = use_mmap;
+}

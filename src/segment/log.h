@@ -135,6 +135,13 @@ void segment_log_close(struct segment_log *log);
 
 /* -- State, for the owner -- */
 
+/** Set how large and how old a segment gets, and whether views map, from the next append and view
+ * on. */
+void segment_log_configure(struct segment_log *log,
+                           int64_t segment_bytes_max,
+                           int64_t segment_age_max_ms,
+                           bool use_mmap);
+
 /** Return the first offset that may be read. */
 int64_t segment_log_start(const struct segment_log *log);
 

@@ -321,6 +321,13 @@ void wal_kick(struct wal *wal)
     wal_pump(wal);
 }
 
+bool wal_can_flush(const struct wal *wal)
+{
+    ASSERT(wal->in_flight <= wal->options.depth);
+
+    return wal->in_flight < wal->options.depth;
+}
+
 uint64_t wal_sync(struct wal *wal)
 {
     uint64_t position = wal->link.position;

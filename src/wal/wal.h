@@ -257,6 +257,10 @@ MUST_CHECK enum pyr_err wal_append(struct wal *wal,
  * once after a group of appends. */
 void wal_kick(struct wal *wal);
 
+/** Return whether a flush that is handed over now goes to the device at once: fewer than `depth`
+ * are in flight. Who can wait gathers while it is false. */
+bool wal_can_flush(const struct wal *wal);
+
 /** Ask that everything appended so far becomes durable now, whatever it needed; return the position
  * to wait for. */
 uint64_t wal_sync(struct wal *wal);
