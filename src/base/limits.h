@@ -69,8 +69,14 @@
 /* A topic's name, as in Kafka. */
 #define TOPIC_NAME_BYTES_MAX 249
 
+/* A log's name is "<topic>-<partition>", with its closing zero. */
+#define LOG_NAME_BYTES_MAX (TOPIC_NAME_BYTES_MAX + 12)
+
 /* The longest path that we build, with its closing zero. */
 #define PATH_BYTES_MAX 1024
+
+/* The longest path of a data folder: leaves room for a topic's name and a segment's. */
+#define FOLDER_PATH_BYTES_MAX 640
 
 /* The batches per producer and partition whose sequence numbers are remembered: Kafka's clients
  * need five, a native producer has at most this many in flight. */
@@ -127,6 +133,81 @@
 
 /* The body of a checkpoint: a few hundred bytes for each of 100,000 partitions. */
 #define WAL_CHECKPOINT_BYTES_MAX (64 * MIB)
+
+/* The pieces of the write cache: small for quiet partitions, doubling up to what makes a good
+ * write. */
+#define CACHE_CHUNK_BYTES_MIN ((size_t)(16 * KIB))
+#define CACHE_CHUNK_BYTES_MAX ((size_t)(1 * MIB))
+
+/* Chunks kept for reuse, so that hot memory is not given back and touched anew. */
+#define CACHE_FREE_CHUNKS_MAX 64
+
+/* Appends of one shard that wait for the journal. Each is one batch; past it an append waits. */
+#define SHARD_PENDING_MAX 65536
+
+/* A log's unwritten bytes are written to its segment once they are worth one write; a single write
+ * takes at most so many bytes, in at most so many pieces. */
+#define FLUSH_BYTES_TARGET ((size_t)(1 * MIB))
+#define FLUSH_BYTES_MAX    ((size_t)(8 * MIB))
+#define FLUSH_PARTS_MAX    32
+
+/* Pieces of background work of one shard at a time. */
+#define SHARD_WORKS_MAX 8
+
+/* Logs that a checkpoint looks at beyond the first that is behind, to keep all slots busy. */
+#define CHECKPOINT_LOOK_AHEAD 64
+
+/* Open segments of one shard, two files each: a thousand logs work under a limit of 256 files. */
+#define SHARD_SEGMENT_HANDLES_MAX 64
+
+/* An epoch is a round times this, plus the node that leads it; half of the rounds may be used. */
+#define EPOCH_NODES         1024
+#define EPOCH_NODE_EMBEDDED 1
+#define EPOCH_ROUNDS_MAX    ((INT32_MAX / EPOCH_NODES) - 1)
+
+/* The embedded log's defaults, and what its options may be. */
+#define CACHE_BYTES_DEFAULT      ((uint64_t)(256 * MIB))
+#define CACHE_BYTES_MIN          ((uint64_t)(64 * KIB))
+#define BUFFER_TIME_MS_DEFAULT   1000
+#define SYNC_INTERVAL_MS_DEFAULT 5
+#define SEGMENT_BYTES_DEFAULT    ((uint64_t)(1 * GIB))
+#define SEGMENT_BYTES_MIN        ((uint64_t)(4 * KIB))
+
+/* Operations in flight on an embedded store's loop. */
+#define STORE_OPS_MAX 256
+
+/* Records that gather in one batch: more makes better reading, less makes earlier sealing. */
+#define GATHER_BYTES_MAX ((size_t)(64 * KIB))
+
+/* Headers of one record, and what each takes beside its bytes: two varints of at most five bytes.
+ */
+#define RECORD_HEADERS_MAX           64
+#define RECORD_HEADER_OVERHEAD_BYTES 10
+
+/* What a reader asks a segment for at a time. */
+#define READ_BYTES_DEFAULT ((size_t)(1 * MIB))
+
+/* While an appender drives, the keeper looks in this often; who waits for room looks again this
+ * often. */
+#define KEEPER_NAP_NS UINT64_C(10000000)
+#define ROOM_RETRY_NS UINT64_C(20000000)
+
+/* A wait longer than a year is a wait for ever. */
+#define TIMEOUT_MS_MAX INT64_C(31536000000)
+
+/* A stamp of the log's clock is renewed once it is this old; a wall clock that steps further than
+ * this against the monotonic clock is held back. */
+#define CLOCK_STAMP_MS    INT64_C(1000)
+#define CLOCK_STEP_MS_MAX INT64_C(3600000)
+
+/* How often log starts are looked at. */
+#define RETENTION_LOOK_NS UINT64_C(1000000000)
+
+/* How soon a write that met a full disk is tried again. */
+#define DISK_FULL_RETRY_NS UINT64_C(100000000)
+
+/* Partitions of one shard. */
+#define SHARD_PARTITIONS_MAX 65536
 
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/cache - chunks: where they come from, how they fill, and when they may go.
+ *
+ * A chunk is in one of three places: in its partition's list (readable), there and in the list of
+ * written chunks (readable, may be evicted), or free. A reference by a reader keeps its memory
+ * alive after it has left the lists.
+ */
+#include "partition/cache.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "record/batch.h"
+
+void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
+{
+    ASSERT(io);
+
+    *cache = (struct cache){.io = io, .bytes_max = bytes_max};
+}
+
+void cache_deinit(struct cache *cache)
+{
+    ASSERT(cache->bytes == 0);
+    ASSERT(!cache->evictable_first);
+
+    while (cache->free_first) {
+        struct cache_chunk *chunk = cache->free_first;
+        cache->free_first = chunk->next;
+        io_free(cache->io, chunk->data);
+        io_free(cache->io, chunk);
+    }
+    cache->free_count = 0;
+}
+
+static void chunk_retire(struct cache_chunk *chunk)
+{
+    struct cache *cache = chunk->cache;
+    ASSERT(cache->bytes >= chunk->bytes_max);
+
+    cache->bytes -= chunk->bytes_max;
+    if (chunk->bytes_max == CACHE_CHUNK_BYTES_MAX && cache->free_count < CACHE_FREE_CHUNKS_MAX) {
+        chunk->next = cache->free_first;
+        cache->free_first = chunk;
+        cache->free_count++;
+        return;
+    }
+    io_free(cache->io, chunk->data);
+    io_free(cache->io, chunk);
+}
+
+void cache_chunk_acquire(struct cache_chunk *chunk)
+{
+    unsigned before = atomic_fetch_add_explicit(&chunk->references, 1, memory_order_relaxed);
+    ASSERT(before > 0);
+}
+
+void cache_chunk_release(struct cache_chunk *chunk)
+{
+    unsigned before = atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+
+    if (before == 1) {
+        chunk_retire(chunk);
+    }
+}
+
+/* Put @chunk at the end of the evictable list, or take it out, so that CCH-2 holds. */
+static void evictable_update(struct cache_chunk *chunk)
+{
+    struct cache *cache = chunk->cache;
+    bool should_be = chunk->log && chunk->bytes_written == chunk->bytes_used && !chunk->is_reserved;
+    if (should_be == chunk->is_evictable) {
+        return;
+    }
+    chunk->is_evictable = should_be;
+    if (should_be) {
+        chunk->evict_prev = cache->evictable_last;
+        chunk->evict_next = NULL;
+        if (cache->evictable_last) {
+            cache->evictable_last->evict_next = chunk;
+        } else {
+            cache->evictable_first = chunk;
+        }
+        cache->evictable_last = chunk;
+        return;
+    }
+    if (chunk->evict_prev) {
+        chunk->evict_prev->evict_next = chunk->evict_next;
+    } else {
+        ASSERT(cache->evictable_first == chunk);
+        cache->evictable_first = chunk->evict_next;
+    }
+    if (chunk->evict_next) {
+        chunk->evict_next->evict_prev = chunk->evict_prev;
+    } else {
+        ASSERT(cache->evictable_last == chunk);
+        cache->evictable_last = chunk->evict_prev;
+    }
+    chunk->evict_prev = NULL;
+    chunk->evict_next = NULL;
+}
+
+/* Unlink the first chunk of @log and give the list's reference back. */
+static void log_drop_first(struct cache_log *log)
+{
+    struct cache_chunk *chunk = log->first;
+    ASSERT(chunk);
+    ASSERT(log->bytes >= chunk->bytes_max);
+
+    log->first = chunk->next;
+    if (!log->first) {
+        log->last = NULL;
+    }
+    log->bytes -= chunk->bytes_max;
+    chunk->log = NULL;
+    chunk->next = NULL;
+    evictable_update(chunk);
+    cache_chunk_release(chunk);
+}
+
+/* Evict the oldest written chunk; false if there is none. The chunks of one partition are written
+ * in order, so an evictable chunk that comes first in the list is the first of its partition. */
+static bool evict_one(struct cache *cache)
+{
+    struct cache_chunk *chunk = cache->evictable_first;
+    if (!chunk) {
+        return false;
+    }
+    ASSERT(chunk->log->first == chunk);
+    ASSERT(chunk->bytes_written == chunk->bytes_used); /* CCH-2 */
+
+    log_drop_first(chunk->log);
+    cache->evictions++;
+    return true;
+}
+
+static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
+{
+    if (bytes_max == CACHE_CHUNK_BYTES_MAX && cache->free_first) {
+        struct cache_chunk *chunk = cache->free_first;
+        cache->free_first = chunk->next;
+        cache->free_count--;
+        return chunk;
+    }
+    struct cache_chunk *chunk = io_alloc(cache->io, sizeof *chunk, _Alignof(struct cache_chunk));
+    if (!chunk) {
+        return NULL;
+    }
+    chunk->data = io_alloc(cache->io, bytes_max, BLOCK_BYTES);
+    if (!chunk->data) {
+        io_free(cache->io, chunk);
+        return NULL;
+    }
+    return chunk;
+}
+
+/* Make room for @bytes_max below the bound; false if unwritten chunks fill it (CCH-1). */
+static bool cache_make_room(struct cache *cache, size_t bytes_max)
+{
+    while (cache->bytes > 0 && cache->bytes + bytes_max > cache->bytes_max) {
+        if (!evict_one(cache)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Put a fresh chunk with room for @bytes at the tail of @log. */
+static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_t bytes)
+{
+    size_t wanted = log->chunk_bytes ? log->chunk_bytes : CACHE_CHUNK_BYTES_MIN;
+    size_t bytes_max = wanted >= bytes ? wanted : (size_t)align_up(bytes, BLOCK_BYTES);
+    if (!cache_make_room(cache, bytes_max)) {
+        return PYR_ERR_BUSY;
+    }
+    struct cache_chunk *chunk = chunk_create(cache, bytes_max);
+    if (!chunk) {
+        return PYR_ERR_NO_MEMORY;
+    }
+
+    *chunk = (struct cache_chunk){.cache = cache,
+                                  .references = 1,
+                                  .data = chunk->data,
+                                  .bytes_max = bytes_max,
+                                  .offset_first = -1,
+                                  .offset_end = -1,
+                                  .log = log};
+    if (log->last) {
+        log->last->next = chunk;
+    } else {
+        log->first = chunk;
+    }
+    log->last = chunk;
+    log->bytes += bytes_max;
+    cache->bytes += bytes_max;
+    size_t doubled = 2 * wanted;
+    log->chunk_bytes = doubled > CACHE_CHUNK_BYTES_MAX ? CACHE_CHUNK_BYTES_MAX : doubled;
+    return PYR_OK;
+}
+
+uint8_t *cache_reserve(struct cache *cache,
+                       struct cache_log *log,
+                       size_t bytes,
+                       size_t *ret_bytes,
+                       enum pyr_err *ret_err)
+{
+    ASSERT(bytes > 0);
+    ASSERT(!log->last || !log->last->is_reserved);
+
+    struct cache_chunk *chunk = log->last;
+    if (!chunk || chunk->bytes_max - chunk->bytes_used < bytes) {
+        enum pyr_err err = log_extend(cache, log, bytes);
+        if (err != PYR_OK) {
+            *ret_err = err;
+            return NULL;
+        }
+        chunk = log->last;
+    }
+    chunk->is_reserved = true;
+    evictable_update(chunk);
+    *ret_bytes = chunk->bytes_max - chunk->bytes_used;
+    return chunk->data + chunk->bytes_used;
+}
+
+void cache_commit(struct cache *cache,
+                  struct cache_log *log,
+                  size_t bytes,
+                  int64_t offset_first,
+                  int64_t offset_end)
+{
+    struct cache_chunk *chunk = log->last;
+    ASSERT(chunk);
+    ASSERT(chunk->is_reserved);
+    ASSERT(bytes <= chunk->bytes_max - chunk->bytes_used);
+    ASSERT(offset_first < offset_end);
+
+    if (chunk->bytes_used == 0) {
+        chunk->offset_first = offset_first;
+    }
+    chunk->bytes_used += bytes;
+    chunk->offset_end = offset_end;
+    chunk->is_reserved = false;
+    log->bytes_unwritten += bytes;
+    cache->bytes_unwritten += bytes;
+    evictable_update(chunk);
+}
+
+void cache_unreserve(struct cache *cache, struct cache_log *log)
+{
+    struct cache_chunk *chunk = log->last;
+    if (!chunk || !chunk->is_reserved) {
+        return;
+    }
+    ASSERT(chunk->cache == cache);
+    chunk->is_reserved = false;
+    evictable_update(chunk);
+}
+
+void cache_written(struct cache *cache, struct cache_log *log, size_t bytes)
+{
+    ASSERT(bytes <= log->bytes_unwritten);
+    ASSERT(bytes <= cache->bytes_unwritten);
+
+    log->bytes_unwritten -= bytes;
+    cache->bytes_unwritten -= bytes;
+    for (struct cache_chunk *chunk = cache_unwritten(log); chunk && bytes > 0;
+         chunk = chunk->next) {
+        size_t left = chunk->bytes_used - chunk->bytes_written;
+        size_t taken = bytes < left ? bytes : left;
+        chunk->bytes_written += taken;
+        bytes -= taken;
+        evictable_update(chunk);
+    }
+    ASSERT(bytes == 0);
+}
+
+/* Cut @chunk, the last of its log, back to @bytes_used and @offset_end. */
+static void chunk_cut(struct cache_chunk *chunk, size_t bytes_used, int64_t offset_end)
+{
+    struct cache_log *log = chunk->log;
+    ASSERT(bytes_used <= chunk->bytes_used);
+
+    size_t written = chunk->bytes_written < bytes_used ? chunk->bytes_written : bytes_used;
+    size_t gone = (chunk->bytes_used - chunk->bytes_written) - (bytes_used - written);
+    log->bytes_unwritten -= gone;
+    chunk->cache->bytes_unwritten -= gone;
+    chunk->bytes_used = bytes_used;
+    chunk->bytes_written = written;
+    chunk->offset_end = offset_end;
+    evictable_update(chunk);
+}
+
+/* Take the last chunk of @log out of it. */
+static void log_drop_last(struct cache_log *log)
+{
+    struct cache_chunk *chunk = log->last;
+    chunk_cut(chunk, 0, chunk->offset_first);
+    if (log->first == chunk) {
+        log_drop_first(log);
+        return;
+    }
+    struct cache_chunk *before = log->first;
+    while (before->next != chunk) {
+        before = before->next;
+    }
+    before->next = NULL;
+    log->last = before;
+    log->bytes -= chunk->bytes_max;
+    chunk->log = NULL;
+    evictable_update(chunk);
+    cache_chunk_release(chunk);
+}
+
+void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset)
+{
+    ASSERT(!log->last || !log->last->is_reserved);
+
+    while (log->last && log->last->bytes_used > 0 && log->last->offset_first >= offset) {
+        ASSERT(log->last->cache == cache);
+        log_drop_last(log);
+    }
+    struct cache_chunk *chunk = log->last;
+    if (!chunk || chunk->bytes_used == 0 || chunk->offset_end <= offset) {
+        return;
+    }
+    size_t position = 0;
+    while (position < chunk->bytes_used) {
+        struct bytes rest = {chunk->data + position, chunk->bytes_used - position};
+        struct batch_header header;
+        enum pyr_err err = batch_header_read(rest, &header, NULL);
+        ASSERT(err == PYR_OK);
+        if (header.base_offset >= offset) {
+            break;
+        }
+        position += header.bytes;
+    }
+    chunk_cut(chunk, position, offset);
+}
+
+void cache_clear(struct cache *cache, struct cache_log *log)
+{
+    ASSERT(cache->bytes_unwritten >= log->bytes_unwritten);
+
+    cache->bytes_unwritten -= log->bytes_unwritten;
+    log->bytes_unwritten = 0;
+    while (log->first) {
+        log_drop_first(log);
+    }
+    ASSERT(log->bytes == 0);
+}
+
+int64_t cache_first(const struct cache_log *log)
+{
+    if (!log->first || log->first->bytes_used == 0) {
+        return -1;
+    }
+    return log->first->offset_first;
+}
+
+struct cache_chunk *cache_acquire(struct cache_log *log, int64_t offset)
+{
+    for (struct cache_chunk *chunk = log->first; chunk; chunk = chunk->next) {
+        if (chunk->bytes_used > 0 && offset >= chunk->offset_first && offset < chunk->offset_end) {
+            cache_chunk_acquire(chunk);
+            return chunk;
+        }
+    }
+    return NULL;
+}
+
+struct cache_chunk *cache_unwritten(struct cache_log *log)
+{
+    for (struct cache_chunk *chunk = log->first; chunk; chunk = chunk->next) {
+        if (chunk->bytes_written < chunk->bytes_used) {
+            return chunk;
+        }
+    }
+    return NULL;
+}

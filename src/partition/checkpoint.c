@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/checkpoint - letting the journal forget: bring every log to a target, then say so.
+ *
+ * A checkpoint replaces all journal entries below a position. It begins by noting that position and
+ * every log's end at that moment; then each log is written and synced up to there, a few at a time
+ * while appends go on; then the journal is given one row per log. What the rows claim is in synced
+ * segments (SHD-1), and what came after the position is still in the journal: replay skips what a
+ * claim already covers.
+ *
+ *      IDLE -> FLUSHING: P = journal's end, targets = ends
+ *           -> WRITING:  rows to the journal, which writes a file, renames it, and marks it durable
+ *           -> IDLE:     files of the journal below P are recycled
+ */
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+void shard_checkpoint_urge(struct shard *shard, enum pyr_err err)
+{
+    if (err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL) {
+        struct wal_usage usage;
+        wal_usage(shard->wal, &usage);
+        shard->is_checkpoint_urged |= usage.files_used > 1;
+    }
+}
+
+void shard_checkpoint_request(struct shard *shard)
+{
+    shard->is_checkpoint_urged = true;
+}
+
+/* Return whether the journal is so full that its oldest files should be freed. */
+static bool checkpoint_is_due(const struct shard *shard)
+{
+    if (shard->is_checkpoint_urged) {
+        return true;
+    }
+    struct wal_usage usage;
+    wal_usage(shard->wal, &usage);
+    return 2 * usage.files_used > usage.files_max && usage.files_used > 1;
+}
+
+static void checkpoint_begin(struct shard *shard)
+{
+    ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_IDLE);
+
+    shard->is_checkpoint_urged = false;
+    shard->checkpoint_position = shard->position_end;
+    for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
+        partition->checkpoint_target = partition->offset_end;
+        partition->checkpoint_number = partition->entry_number;
+    }
+    shard->checkpoint_next = shard->partitions;
+    shard->checkpoint_state = SHARD_CHECKPOINT_FLUSHING;
+}
+
+/* Start what brings @partition nearer to its target; false if nothing could be started. */
+static bool checkpoint_advance(struct shard *shard, struct partition *partition)
+{
+    struct work *work = shard_work_free(shard);
+    if (!work) {
+        return false;
+    }
+    bool is_planned = partition->offset_written < partition->checkpoint_target
+                          ? flush_plan_append(partition, work)
+                          : flush_plan_sync(partition, work);
+    if (is_planned) {
+        work_start(work, shard->loop);
+    }
+    return is_planned;
+}
+
+/* Start work for the logs that are behind their targets. Returns whether none is. */
+static bool checkpoint_flush(struct shard *shard)
+{
+    /* Everything before `checkpoint_next` has reached its target; nothing ever falls behind again.
+     */
+    while (shard->checkpoint_next &&
+           shard->checkpoint_next->offset_synced >= shard->checkpoint_next->checkpoint_target) {
+        shard->checkpoint_next = shard->checkpoint_next->next;
+    }
+    struct partition *partition = shard->checkpoint_next;
+    for (uint32_t looked = 0; partition && looked < CHECKPOINT_LOOK_AHEAD; looked++) {
+        if (partition->offset_synced < partition->checkpoint_target &&
+            !checkpoint_advance(shard, partition) && !shard_work_free(shard)) {
+            break;
+        }
+        partition = partition->next;
+    }
+    return !shard->checkpoint_next;
+}
+
+/* Return the log start that may be claimed: not past what is synced. */
+static int64_t row_start(const struct partition *partition, const struct segment_end *end)
+{
+    return partition->offset_start < end->offset ? partition->offset_start : end->offset;
+}
+
+/* Fill @state from @partition. The claim is what is synced now, which is at or past the target. */
+static void row_fill(const struct partition *partition, struct log_state *state)
+{
+    struct segment_end end = segment_log_synced(partition->segments);
+    ASSERT(end.offset >= partition->checkpoint_target); /* SHD-1 */
+
+    *state = (struct log_state){.id = partition->id,
+                                .promise = partition->epoch,
+                                .epoch_last = end.epoch,
+                                .offset_start = row_start(partition, &end),
+                                .offset_end = end.offset,
+                                .segment_base = end.segment,
+                                .segment_position = end.bytes,
+                                .digest = end.digest,
+                                .entry_number = partition->checkpoint_number,
+                                .clock_ms = partition->clock_ms};
+    memcpy(state->name, partition->name, sizeof state->name);
+    size_t epoch_count = 0;
+    state->epochs = segment_log_epochs(partition->segments, &epoch_count);
+    state->epoch_count = (uint32_t)epoch_count;
+}
+
+enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_body)
+{
+    size_t bytes = state_header_bytes();
+    struct log_state state;
+    for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
+        row_fill(partition, &state);
+        bytes += state_row_bytes(&state);
+    }
+    uint8_t *data = io_alloc(shard->io, bytes, 16);
+    if (!data) {
+        return PYR_ERR_NO_MEMORY;
+    }
+    state_header_put(data, shard->partition_count);
+    size_t position = state_header_bytes();
+    for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
+        row_fill(partition, &state);
+        partition->start_written = state.offset_start;
+        position += state_row_put(data + position, &state);
+    }
+    ASSERT(position == bytes);
+    *ret_body = (struct bytes_mut){data, bytes};
+    return PYR_OK;
+}
+
+static void checkpoint_retry_later(struct shard *shard)
+{
+    shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
+    shard->is_checkpoint_urged = true;
+    shard->checkpoint_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
+}
+
+static void checkpoint_write(struct shard *shard)
+{
+    struct bytes_mut body;
+    if (checkpoint_body_build(shard, &body) != PYR_OK) {
+        checkpoint_retry_later(shard);
+        return;
+    }
+    struct pyr_error error;
+    struct bytes given = {body.data, body.count};
+    enum pyr_err err = wal_checkpoint_begin(shard->wal, given, shard->checkpoint_position, &error);
+    io_free(shard->io, body.data);
+    if (err != PYR_OK) {
+        checkpoint_retry_later(shard);
+        return;
+    }
+    shard->checkpoint_state = SHARD_CHECKPOINT_WRITING;
+}
+
+void shard_checkpoint_step(struct shard *shard)
+{
+    if (shard->failure.code != PYR_OK) {
+        return;
+    }
+    if (shard->checkpoint_state == SHARD_CHECKPOINT_IDLE) {
+        bool must_wait = shard->checkpoint_retry_ns != 0 &&
+                         io_now_mono_ns(shard->io) < shard->checkpoint_retry_ns;
+        if (must_wait || !checkpoint_is_due(shard)) {
+            return;
+        }
+        shard->checkpoint_retry_ns = 0;
+        checkpoint_begin(shard);
+    }
+    if (shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING && checkpoint_flush(shard)) {
+        checkpoint_write(shard);
+    }
+    if (shard->checkpoint_state == SHARD_CHECKPOINT_WRITING &&
+        !wal_checkpoint_is_running(shard->wal)) {
+        if (wal_checkpoint_result(shard->wal, NULL) != PYR_OK) {
+            checkpoint_retry_later(shard);
+            return;
+        }
+        shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
+        shard->checkpoints++;
+        retention_checkpoint_done(shard);
+        shard->has_removals = true;
+        shard->progress++;
+    }
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/clock - time in a log is a fact of the log: stamps in control batches.
+ *
+ * Expiry is judged only by the log's clock, never by a client's timestamp and never by a wall clock
+ * that jumps. The clock is the newest stamp; a stamp is a control batch, written just ahead of an
+ * append when the newest is over a second old, and alone when something waits to expire. Stamps
+ * never go back.
+ *
+ *      wall clock near (stamp + monotonic time since)?   yes: the stamp is the wall clock
+ *                                                        no, over an hour off: it is held back, and
+ * time goes on from the last stamp by the monotonic clock
+ *
+ * So a machine at plus or minus ten years deletes nothing: expiry is at worst late. Opening with
+ * the operator's confirmation accepts the step. A log that expires nothing needs no stamps.
+ *
+ * The stamp's batch: control type CLOCK_CONTROL_TYPE; value: version 0 (2 bytes), milliseconds (8
+ * bytes), big-endian as all in a batch.
+ */
+#include "base/assert.h"
+#include "base/codec.h"
+#include "partition/shard_inner.h"
+#include "record/builder.h"
+#include "record/walk.h"
+
+enum {
+    CLOCK_CONTROL_TYPE =
+        100, /* Kafka's own types end at 6; clients skip the ones they do not know. */
+    CLOCK_VALUE_BYTES = 10,
+    CLOCK_BATCH_BYTES_MAX = 128,
+};
+
+void clock_begin(struct partition *partition, bool accepts_step)
+{
+    struct io *io = partition->shard->io;
+    partition->clock_mono_ns = io_now_mono_ns(io);
+    partition->clock_base_ms = partition->clock_ms;
+    if (partition->clock_ms == 0 || accepts_step) {
+        partition->clock_base_ms = io_now_wall_ms(io);
+    }
+}
+
+int64_t clock_now_ms(struct partition *partition)
+{
+    struct io *io = partition->shard->io;
+    uint64_t mono_ns = io_now_mono_ns(io);
+    ASSERT(mono_ns >= partition->clock_mono_ns);
+    int64_t wall_ms = io_now_wall_ms(io);
+    int64_t expected_ms =
+        partition->clock_base_ms + (int64_t)((mono_ns - partition->clock_mono_ns) / 1000000);
+    int64_t step_ms = wall_ms - expected_ms;
+    partition->is_clock_held = step_ms > CLOCK_STEP_MS_MAX || step_ms < -CLOCK_STEP_MS_MAX;
+    if (!partition->is_clock_held) {
+        partition->clock_base_ms = wall_ms;
+        partition->clock_mono_ns = mono_ns;
+        expected_ms = wall_ms;
+    }
+    return expected_ms > partition->clock_ms ? expected_ms : partition->clock_ms;
+}
+
+bool clock_is_due(struct partition *partition)
+{
+    return partition->options.retention_ms > 0 &&
+           clock_now_ms(partition) - partition->clock_ms > CLOCK_STAMP_MS;
+}
+
+enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
+{
+    struct shard *shard = partition->shard;
+    size_t room_bytes = 0;
+    enum pyr_err err = PYR_OK;
+    uint8_t *room =
+        cache_reserve(&shard->cache, &partition->cached, CLOCK_BATCH_BYTES_MAX, &room_bytes, &err);
+    if (!room) {
+        return err_set(reterr, err, "log '%s': no room for a clock batch", partition->name);
+    }
+
+    int64_t now_ms = clock_now_ms(partition);
+    uint8_t value[CLOCK_VALUE_BYTES] = {0};
+    put_be64(value + 2, (uint64_t)now_ms);
+    struct builder builder;
+    builder_init(&builder, (struct bytes_mut){room, room_bytes});
+    err = builder_add_control(&builder, CLOCK_CONTROL_TYPE, (struct bytes){value, sizeof value},
+                              now_ms, reterr);
+    ASSERT(err == PYR_OK);
+    const struct batch_stamp stamp = BATCH_STAMP_NONE;
+    size_t bytes = builder_seal(&builder, &stamp).count;
+    int64_t offset = 0;
+    err = partition_append(partition, bytes, 0, &offset, reterr);
+    if (err != PYR_OK) {
+        partition_unreserve(partition);
+        return err;
+    }
+    partition->clock_ms = now_ms;
+    return PYR_OK;
+}
+
+bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *ret_ms)
+{
+    if (!batch_is_control(header) || batch_codec(header) != BATCH_CODEC_NONE) {
+        return false;
+    }
+    struct walk walk;
+    struct record_view view;
+    walk_init(&walk, header, batch_records(batch, header));
+    bool is_clock = walk_next(&walk, &view) && view.key.count == 4 &&
+                    get_be16(view.key.data + 2) == CLOCK_CONTROL_TYPE &&
+                    view.value.count == CLOCK_VALUE_BYTES && get_be16(view.value.data) == 0;
+    if (is_clock) {
+        *ret_ms = (int64_t)get_be64(view.value.data + 2);
+    }
+    return is_clock;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/commit - the one rule that says what is committed.
+ *
+ * With one replica, what this replica has under the log's policy is committed: under `always` what
+ * is on stable storage, under `batch` and `os` what was appended. When a log gets more replicas,
+ * their quorum takes the place of this rule, here and nowhere else.
+ */
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "partition/partition.h"
+
+/* Move the commit point to where the rule puts it. */
+static void commit_advance(struct partition *partition)
+{
+    bool waits_for_disk = partition->options.policy == PARTITION_POLICY_ALWAYS;
+    if (MUTANT(ack_before_durable)) {
+        waits_for_disk = false;
+    }
+    int64_t offset = waits_for_disk ? partition->offset_durable : partition->offset_end;
+    if (!partition->options.is_cached) {
+        bool waits_for_sync = partition->options.sync_on_write;
+        int64_t line = waits_for_sync ? partition->offset_synced : partition->offset_written;
+        offset = line < offset ? line : offset;
+    }
+    if (offset <= partition->offset_committed) {
+        return; /* PAR-3 */
+    }
+    partition->offset_committed = offset;
+    ASSERT(partition->offset_committed <= partition->offset_end);
+}
+
+void partition_commit_durable(struct partition *partition, int64_t offset_end)
+{
+    ASSERT(offset_end <= partition->offset_end);
+    ASSERT(offset_end >= partition->offset_durable); /* SHD-2 */
+
+    partition->offset_durable = offset_end;
+    commit_advance(partition);
+}
+
+void partition_commit_appended(struct partition *partition, int64_t offset_end)
+{
+    ASSERT(offset_end >= partition->offset_end);
+
+    partition->offset_end = offset_end;
+    commit_advance(partition);
+}
+
+void partition_commit_written(struct partition *partition)
+{
+    ASSERT(partition->offset_synced <= partition->offset_written);
+    ASSERT(partition->offset_written <= partition->offset_end); /* PAR-1 */
+
+    commit_advance(partition);
+}

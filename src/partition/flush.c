@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/flush - from the cache to the segments, in big writes.
+ *
+ * A log with unwritten bytes stands in the shard's dirty list, oldest first. It is written when the
+ * oldest byte has been there for the buffer time, when enough has gathered for a good write, when
+ * someone waits for room, or when a checkpoint wants it. What is written stays in the cache for
+ * readers until its memory is needed.
+ *
+ *      dirty list:   [oldest] [..] [..]        a log that gathered FLUSH_BYTES_TARGET moves to the
+ * front
+ *                       |
+ *                       v   a free slot
+ *                    WORK_APPEND --apply--> written; WORK_SYNC if the checkpoint waits for it;
+ *                                           WORK_PREPARE if the next segment's file is wanted
+ *
+ * A full disk is not the end: what is in memory and journal stays there, appends are refused, and
+ * the write is tried again by a timer. Any other failure is (SEG-6, SHD: FAILED).
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+/* -- The dirty list -- */
+
+static void dirty_unlink(struct shard *shard, struct partition *partition)
+{
+    ASSERT(partition->is_dirty);
+
+    if (partition->dirty_prev) {
+        partition->dirty_prev->dirty_next = partition->dirty_next;
+    } else {
+        shard->dirty_first = partition->dirty_next;
+    }
+    if (partition->dirty_next) {
+        partition->dirty_next->dirty_prev = partition->dirty_prev;
+    } else {
+        shard->dirty_last = partition->dirty_prev;
+    }
+    partition->dirty_prev = NULL;
+    partition->dirty_next = NULL;
+    partition->is_dirty = false;
+}
+
+static void dirty_link(struct shard *shard, struct partition *partition, bool is_front)
+{
+    ASSERT(!partition->is_dirty);
+
+    partition->is_dirty = true;
+    partition->dirty_prev = is_front ? NULL : shard->dirty_last;
+    partition->dirty_next = is_front ? shard->dirty_first : NULL;
+    if (partition->dirty_prev) {
+        partition->dirty_prev->dirty_next = partition;
+    } else {
+        shard->dirty_first = partition;
+    }
+    if (partition->dirty_next) {
+        partition->dirty_next->dirty_prev = partition;
+    } else {
+        shard->dirty_last = partition;
+    }
+}
+
+void shard_dirty(struct shard *shard, struct partition *partition)
+{
+    ASSERT(partition->cached.bytes_unwritten > 0);
+
+    if (!partition->is_dirty) {
+        partition->dirty_since_ns = io_now_mono_ns(shard->io);
+        dirty_link(shard, partition, false);
+        if (shard->dirty_first == partition) {
+            shard_flush_timer(shard);
+        }
+    }
+    bool is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
+    if (is_large && !partition->is_large) {
+        partition->is_large = true;
+        dirty_unlink(shard, partition);
+        dirty_link(shard, partition, true);
+    }
+}
+
+void shard_flush_urge(struct shard *shard)
+{
+    shard->is_flush_urged = true;
+}
+
+/* Waking is all the timer is for: the step after the dispatch looks at what is due. */
+static void flush_timer_fire(struct io_timer *timer)
+{
+    (void)timer;
+}
+
+void shard_flush_timer(struct shard *shard)
+{
+    uint64_t deadline_ns = IO_TIME_NEVER;
+    if (shard->dirty_first) {
+        deadline_ns = shard->dirty_first->dirty_since_ns + shard->options.buffer_time_ns;
+    }
+    if (shard->is_disk_full && shard->disk_retry_ns < deadline_ns) {
+        deadline_ns = shard->disk_retry_ns;
+    }
+    shard->flush_timer.fire = flush_timer_fire;
+    if (deadline_ns == IO_TIME_NEVER) {
+        io_timer_stop(shard->loop, &shard->flush_timer);
+        return;
+    }
+    io_timer_start(shard->loop, &shard->flush_timer, deadline_ns);
+}
+
+/* -- One append -- */
+
+/* Take references of the unwritten pieces, up to what one write takes. */
+static void parts_take(struct partition *partition, struct work_parts *parts)
+{
+    size_t bytes = 0;
+    parts->count = 0;
+    struct cache_chunk *chunk = cache_unwritten(&partition->cached);
+    while (chunk && parts->count < FLUSH_PARTS_MAX && bytes < FLUSH_BYTES_MAX) {
+        struct bytes span = {chunk->data + chunk->bytes_written,
+                             chunk->bytes_used - chunk->bytes_written};
+        if (span.count > 0) {
+            cache_chunk_acquire(chunk);
+            parts->chunks[parts->count] = chunk;
+            parts->spans[parts->count] = span;
+            parts->count++;
+            bytes += span.count;
+        }
+        chunk = chunk->next;
+    }
+    ASSERT(parts->count > 0);
+}
+
+static void parts_release(struct work_parts *parts)
+{
+    for (size_t index = 0; index < parts->count; index++) {
+        cache_chunk_release(parts->chunks[index]);
+    }
+    parts->count = 0;
+}
+
+bool flush_plan_append(struct partition *partition, struct work *work)
+{
+    if (partition->works[WORK_APPEND] || partition->cached.bytes_unwritten == 0) {
+        return false;
+    }
+    parts_take(partition, &work->parts);
+    struct pyr_error error;
+    enum pyr_err err = segment_append_plan(partition->segments, &work->as.append, work->parts.spans,
+                                           work->parts.count, partition->clock_ms, &error);
+    if (err != PYR_OK) {
+        parts_release(&work->parts);
+        if (err != PYR_ERR_BUSY && err != PYR_ERR_NO_MEMORY) {
+            shard_fail(partition->shard, &error);
+        }
+        return false;
+    }
+    work->kind = WORK_APPEND;
+    work->partition = partition;
+    partition->works[WORK_APPEND] = true;
+    return true;
+}
+
+bool flush_plan_sync(struct partition *partition, struct work *work)
+{
+    if (partition->works[WORK_SYNC] || partition->offset_synced == partition->offset_written) {
+        return false;
+    }
+    struct pyr_error error;
+    enum pyr_err err = segment_sync_plan(partition->segments, &work->as.sync, &error);
+    if (err != PYR_OK) {
+        if (err != PYR_ERR_BUSY && err != PYR_ERR_NO_MEMORY) {
+            shard_fail(partition->shard, &error);
+        }
+        return false;
+    }
+    work->kind = WORK_SYNC;
+    work->partition = partition;
+    partition->works[WORK_SYNC] = true;
+    return true;
+}
+
+static bool flush_plan_prepare(struct partition *partition, struct work *work)
+{
+    if (partition->works[WORK_PREPARE] ||
+        !segment_prepare_plan(partition->segments, &work->as.prepare)) {
+        return false;
+    }
+    work->kind = WORK_PREPARE;
+    work->partition = partition;
+    partition->works[WORK_PREPARE] = true;
+    return true;
+}
+
+/* -- Applying -- */
+
+/* The disk is full: refuse appends, keep what there is, try again later. */
+static void disk_full_enter(struct shard *shard, const struct pyr_error *error)
+{
+    shard->is_disk_full = true;
+    shard->disk_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
+    (void)snprintf(shard->disk_full_reason, sizeof shard->disk_full_reason, "%s", error->message);
+    shard->progress++;
+    shard_flush_timer(shard);
+}
+
+static void append_apply(struct partition *partition, struct work *work)
+{
+    struct shard *shard = partition->shard;
+    struct pyr_error error;
+    uint64_t bytes = work->as.append.bytes_taken;
+    enum pyr_err err = segment_append_apply(partition->segments, &work->as.append, &error);
+    parts_release(&work->parts);
+    if (err == PYR_ERR_DISK_FULL) {
+        disk_full_enter(shard, &error);
+        return;
+    }
+    if (err == PYR_ERR_NO_MEMORY) {
+        return; /* Still dirty: tried again at the next step. */
+    }
+    if (err != PYR_OK) {
+        shard_fail(shard, &error);
+        return;
+    }
+
+    cache_written(&shard->cache, &partition->cached, (size_t)bytes);
+    partition->offset_written = segment_log_end(partition->segments).offset;
+    ASSERT(partition->offset_written <= partition->offset_end); /* PAR-1 */
+    partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
+    dirty_unlink(shard, partition);
+    if (partition->cached.bytes_unwritten > 0) {
+        partition->dirty_since_ns = io_now_mono_ns(shard->io);
+        dirty_link(shard, partition, partition->is_large);
+    }
+    if (shard->is_disk_full) {
+        shard->is_disk_full = false;
+    }
+    partition_commit_written(partition);
+    shard->progress++;
+    shard_flush_timer(shard);
+}
+
+static void sync_apply(struct partition *partition, struct work *work)
+{
+    struct pyr_error error;
+    enum pyr_err err = segment_sync_apply(partition->segments, &work->as.sync, &error);
+    if (err != PYR_OK) {
+        shard_fail(partition->shard, &error);
+        return;
+    }
+    partition->offset_synced = segment_log_synced(partition->segments).offset;
+    ASSERT(partition->offset_synced <= partition->offset_written);
+    partition_commit_written(partition);
+    partition->shard->progress++;
+}
+
+/* The files have been renamed; the next run, or the next open, takes them away. */
+static void removal_apply(struct partition *partition, struct work *work)
+{
+    enum pyr_err err = segment_removal_apply(partition->segments, &work->as.removal, NULL);
+    if (err != PYR_OK) {
+        partition->has_removal = false; /* Tried again when the start moves, or at the next open. */
+        return;
+    }
+    work_run_now(work);
+    work->state = WORK_STATE_FREE;
+    partition->shard->progress++;
+}
+
+void flush_apply(struct work *work)
+{
+    struct partition *partition = work->partition;
+    ASSERT(work->state == WORK_STATE_FINISHED);
+    ASSERT(partition->works[work->kind]);
+
+    partition->works[work->kind] = false;
+    work->state = WORK_STATE_FREE;
+    switch (work->kind) {
+    case WORK_APPEND:
+        append_apply(partition, work);
+        return;
+    case WORK_SYNC:
+        sync_apply(partition, work);
+        return;
+    case WORK_PREPARE:
+        segment_prepare_apply(partition->segments, &work->as.prepare);
+        return;
+    case WORK_REMOVE:
+        removal_apply(partition, work);
+        return;
+    case WORK_KINDS:
+        break;
+    }
+    ASSERT(false);
+}
+
+/* -- Scheduling -- */
+
+/* Return whether the first dirty log should be written now. */
+static bool flush_is_due(struct shard *shard, const struct partition *partition, uint64_t now_ns)
+{
+    if (shard->is_disk_full) {
+        return now_ns >= shard->disk_retry_ns;
+    }
+    bool is_pressed = shard->cache.bytes_unwritten > shard->cache.bytes_max / 2;
+    return partition->is_large || is_pressed || shard->is_flush_urged || shard->is_stopping ||
+           !partition->options.is_cached ||
+           now_ns >= partition->dirty_since_ns + shard->options.buffer_time_ns;
+}
+
+struct work *shard_work_free(struct shard *shard)
+{
+    for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
+        if (shard->works[index].state == WORK_STATE_FREE) {
+            return &shard->works[index];
+        }
+    }
+    return NULL;
+}
+
+/* The next log to write: the first of the dirty list that is due and not being written. */
+static struct partition *flush_next(struct shard *shard, uint64_t now_ns)
+{
+    struct partition *partition = shard->dirty_first;
+    while (partition && flush_is_due(shard, partition, now_ns)) {
+        if (!partition->works[WORK_APPEND]) {
+            return partition;
+        }
+        partition = partition->dirty_next;
+    }
+    return NULL;
+}
+
+/* After an append to a segment: the sync that its log asks for, and the next file. */
+static void flush_follow(struct shard *shard, struct partition *partition)
+{
+    struct work *work = shard_work_free(shard);
+    bool wants_sync = !partition->options.is_cached && partition->options.sync_on_write;
+    if (work && wants_sync && flush_plan_sync(partition, work)) {
+        work_start(work, shard->loop);
+        work = shard_work_free(shard);
+    }
+    if (work && flush_plan_prepare(partition, work)) {
+        work_start(work, shard->loop);
+    }
+}
+
+void shard_flush_step(struct shard *shard)
+{
+    for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
+        struct work *work = &shard->works[index];
+        if (work->state == WORK_STATE_FINISHED) {
+            struct partition *partition = work->partition;
+            flush_apply(work);
+            if (shard->failure.code == PYR_OK) {
+                flush_follow(shard, partition);
+            }
+        }
+    }
+    if (shard->failure.code != PYR_OK || !shard->dirty_first) {
+        shard->is_flush_urged = false;
+        return;
+    }
+
+    uint64_t now_ns = io_now_mono_ns(shard->io);
+    struct work *work = shard_work_free(shard);
+    struct partition *partition = flush_next(shard, now_ns);
+    while (work && partition && flush_plan_append(partition, work)) {
+        work_start(work, shard->loop);
+        work = shard_work_free(shard);
+        partition = flush_next(shard, now_ns);
+        if (shard->is_disk_full) {
+            break; /* One write tells whether there is room again. */
+        }
+    }
+    if (shard->cache.bytes_unwritten == 0) {
+        shard->is_flush_urged = false;
+    }
+}
+
+enum pyr_err flush_now(struct shard *shard, struct partition *partition, struct pyr_error *reterr)
+{
+    struct work *work = shard_work_free(shard);
+    ASSERT(work);
+
+    while (partition->cached.bytes_unwritten > 0) {
+        if (!flush_plan_append(partition, work)) {
+            return err_set(reterr, PYR_ERR_NO_MEMORY, "write log '%s'", partition->name);
+        }
+        work_run_now(work);
+        flush_apply(work);
+        if (shard->failure.code != PYR_OK) {
+            return shard_health(shard, reterr);
+        }
+        if (shard->is_disk_full) {
+            return err_set(reterr, PYR_ERR_DISK_FULL, "%s", shard->disk_full_reason);
+        }
+    }
+    return PYR_OK;
+}

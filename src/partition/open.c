@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/open - making, opening and closing: a shard, and the logs in it.
+ *
+ * A log is made durable in an order that a crash may cut anywhere (see strangers.c): folder and
+ * metadata first, then the journal's promise, which names the log and its epoch. Each opening of a
+ * log raises its epoch, so that what is appended after a crash never shares (log id, epoch, offset)
+ * with what was torn.
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+/* -- The shard -- */
+
+static void shard_free(struct shard *shard)
+{
+    while (shard->partitions) {
+        recovery_remove(shard, shard->partitions);
+    }
+    wal_destroy(shard->wal);
+    cache_deinit(&shard->cache);
+    segment_files_deinit(&shard->files);
+    io_free(shard->io, shard->strangers.rows);
+    io_free(shard->io, shard->pending);
+    io_free(shard->io, shard);
+}
+
+static enum pyr_err shard_wal_open(struct shard *shard, struct pyr_error *reterr)
+{
+    char name[64];
+    char path[PATH_BYTES_MAX];
+    (void)snprintf(name, sizeof name, "wal/%u.%u", (unsigned)shard->folder->journals,
+                   (unsigned)shard->options.index);
+    folder_path(shard->folder, name, path);
+    struct wal_options options = {.folder = path,
+                                  .shard = shard->options.index,
+                                  .may_create = shard->folder->is_new,
+                                  .file_bytes = shard->options.wal_file_bytes,
+                                  .files_max = shard->options.wal_files_max,
+                                  .depth = shard->options.wal_depth,
+                                  .without_direct = shard->options.without_direct,
+                                  .verify = recovery_verify};
+    memcpy(options.storage_id, shard->folder->storage_id, sizeof options.storage_id);
+    return wal_open(shard->loop, &options, &shard->wal, reterr);
+}
+
+static void shard_describe_build(struct shard *shard)
+{
+    (void)snprintf(shard->describe, sizeof shard->describe, "%s, %s", io_describe(shard->io),
+                   wal_describe(shard->wal));
+}
+
+enum pyr_err shard_open(struct io_loop *loop,
+                        const struct shard_options *options,
+                        struct shard **ret_shard,
+                        struct shard_report *ret_report,
+                        struct pyr_error *reterr)
+{
+    ASSERT(options->folder);
+    ASSERT(options->cache_bytes_max > 0);
+
+    struct io *io = io_loop_io(loop);
+    struct shard *shard = io_alloc(io, sizeof *shard, _Alignof(struct shard));
+    if (!shard) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "open shard %u", (unsigned)options->index);
+    }
+    shard->io = io;
+    shard->loop = loop;
+    shard->folder = options->folder;
+    shard->options = *options;
+    shard->flush_timer.deadline_ns = IO_TIME_NEVER;
+    cache_init(&shard->cache, io, options->cache_bytes_max);
+    segment_files_init(&shard->files, io, SHARD_SEGMENT_HANDLES_MAX);
+
+    struct shard_report report = {.was_clean = true};
+    enum pyr_err err = PYR_OK;
+    shard->pending = io_alloc(io, SHARD_PENDING_MAX * sizeof *shard->pending,
+                              _Alignof(struct partition_pending));
+    if (!shard->pending) {
+        err = err_set(reterr, PYR_ERR_NO_MEMORY, "open shard %u", (unsigned)options->index);
+    }
+    if (err == PYR_OK) {
+        err = shard_wal_open(shard, reterr);
+    }
+    if (err == PYR_OK) {
+        err = recovery_run(shard, &report, reterr);
+    }
+    if (err == PYR_OK) {
+        err = wal_start(shard->wal, reterr);
+    }
+    if (err != PYR_OK) {
+        shard_free(shard);
+        return err;
+    }
+    shard_describe_build(shard);
+    *ret_report = report;
+    *ret_shard = shard;
+    return PYR_OK;
+}
+
+/* Let the loop turn until @is_over says so. Nobody else drives any more. */
+static void shard_turn_until(struct shard *shard, bool (*is_over)(const struct shard *shard))
+{
+    shard_step(shard);
+    while (!is_over(shard)) {
+        io_loop_wait(shard->loop, IO_TIME_NEVER);
+        (void)io_loop_dispatch(shard->loop);
+        shard_step(shard);
+    }
+}
+
+/* Everything appended is in synced segments and in a checkpoint, or never will be. */
+static bool shard_is_saved(const struct shard *shard)
+{
+    if (shard->failure.code != PYR_OK || shard->is_disk_full) {
+        return true;
+    }
+    return shard->pending_count == 0 && shard->checkpoint_state == SHARD_CHECKPOINT_IDLE &&
+           (!shard->is_checkpoint_urged || shard->checkpoint_retry_ns != 0);
+}
+
+static bool shard_is_quiet(const struct shard *shard)
+{
+    for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
+        if (shard->works[index].state != WORK_STATE_FREE) {
+            return false;
+        }
+    }
+    return wal_is_quiet(shard->wal);
+}
+
+void shard_close(struct shard *shard)
+{
+    if (!shard) {
+        return;
+    }
+    shard->is_stopping = true;
+    if (shard->position_end > 0) {
+        shard_sync_begin(shard);
+        shard_checkpoint_request(shard);
+    }
+    shard_turn_until(shard, shard_is_saved);
+    wal_stop(shard->wal);
+    shard_turn_until(shard, shard_is_quiet);
+    io_timer_stop(shard->loop, &shard->flush_timer);
+    shard_free(shard);
+}
+
+/* -- Logs -- */
+
+/* Kafka's rule for topics, and "-<partition>" behind it. */
+static bool name_is_good(const char *name)
+{
+    size_t bytes = strlen(name);
+    if (bytes < 3 || bytes >= LOG_NAME_BYTES_MAX) {
+        return false;
+    }
+    const char *dash = strrchr(name, '-');
+    if (!dash || dash == name || dash[1] == '\0') {
+        return false;
+    }
+    for (const char *at = dash + 1; *at; at++) {
+        if (*at < '0' || *at > '9') {
+            return false;
+        }
+    }
+    for (const char *at = name; at < dash; at++) {
+        bool is_letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z');
+        bool is_other = (*at >= '0' && *at <= '9') || *at == '.' || *at == '_' || *at == '-';
+        if (!is_letter && !is_other) {
+            return false;
+        }
+    }
+    return name[0] != '.';
+}
+
+/* Make the folder of a new log and add it to the shard. */
+static enum pyr_err log_make(struct shard *shard,
+                             const char *name,
+                             struct partition **ret_partition,
+                             struct pyr_error *reterr)
+{
+    struct log_state state = {.epoch_last = -1};
+    uint64_t random[2] = {io_random_seed(shard->io), io_random_seed(shard->io)};
+    memcpy(state.id.value, random, sizeof state.id.value);
+    (void)snprintf(state.name, sizeof state.name, "%s", name);
+
+    char path[PATH_BYTES_MAX];
+    folder_path(shard->folder, name, path);
+    const struct segment_metadata metadata = {.log = state.id, .topic = state.id};
+    enum pyr_err err = segment_log_create(shard->io, path, &metadata, reterr);
+    if (err != PYR_OK) {
+        err_wrap(reterr, "make log '%s'", name);
+        return err;
+    }
+    struct shard_report report = {0};
+    return recovery_add(shard, &state, &report, ret_partition, reterr);
+}
+
+/* Take the next epoch, and name it in the journal before anything is appended under it. */
+static enum pyr_err log_begin_epoch(struct partition *partition, struct pyr_error *reterr)
+{
+    struct shard *shard = partition->shard;
+    int32_t round = partition->epoch / EPOCH_NODES;
+    if (round >= EPOCH_ROUNDS_MAX) {
+        return err_set(reterr, PYR_ERR_FAILED, "log '%s' has used all its epochs", partition->name);
+    }
+    int32_t epoch = (round + 1) * EPOCH_NODES + EPOCH_NODE_EMBEDDED;
+    struct wal_entry entry = {.kind = WAL_ENTRY_PROMISE,
+                              .log = partition->id,
+                              .epoch = epoch,
+                              .number = partition->entry_number + 1};
+    struct wal_need need = {.kind = WAL_NEED_DURABLE_NOW};
+    uint64_t position = 0;
+    enum pyr_err err = wal_append(shard->wal, &entry, need, &position, reterr);
+    if (err != PYR_OK) {
+        err_wrap(reterr, "log '%s'", partition->name);
+        return err;
+    }
+    shard->position_end = position;
+    partition->entry_number++;
+    partition->epoch = epoch;
+    wal_kick(shard->wal);
+    return PYR_OK;
+}
+
+enum pyr_err shard_partition_open(struct shard *shard,
+                                  const char *name,
+                                  const struct partition_options *options,
+                                  struct partition **ret_partition,
+                                  struct pyr_error *reterr)
+{
+    enum pyr_err err = shard_health(shard, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    if (!name_is_good(name)) {
+        return err_set(
+            reterr, PYR_ERR_INVALID,
+            "'%s' is no log's name: letters, digits, '.', '_' and '-', then '-' and a number",
+            name);
+    }
+    struct partition *partition = recovery_named(shard, name);
+    if (partition && partition->is_held) {
+        return err_set(reterr, PYR_ERR_LOCKED, "log '%s' is open already", name);
+    }
+    if (!partition) {
+        err = log_make(shard, name, &partition, reterr);
+    }
+    if (err == PYR_OK) {
+        err = log_begin_epoch(partition, reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    partition->options = *options;
+    segment_log_configure(partition->segments, (int64_t)options->segment_bytes,
+                          (int64_t)options->segment_age_ms, options->use_mmap);
+    clock_begin(partition, shard->options.accepts_clock_step);
+    partition->is_held = true;
+    *ret_partition = partition;
+    return PYR_OK;
+}
+
+void shard_partition_release(struct partition *partition)
+{
+    ASSERT(partition->is_held);
+    partition->is_held = false;
+}

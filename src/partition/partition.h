@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/partition - one log put together: cache, journal, segments and the commit line.
+ *
+ * Part of the path:  server, embed -> [partition] -> wal, segment, cache
+ *
+ * An append takes one offset range, one journal entry and a place in the cache; the journal makes
+ * it durable, the commit rule moves the commit point, the flush brings it to its segment later.
+ * There is one file per path, so that none of them becomes the place where everything meets:
+ *
+ *     append.c     reserve room, take offsets, journal, cache
+ *     commit.c     the one rule that says what is committed
+ *     read.c       where an offset's bytes are: in the cache or in a segment
+ *     flush.c      cache to segments, in big writes, as background jobs
+ *     retention.c  log start, deletion, compaction, the log's clock
+ *     recovery.c   what a start does with checkpoint, segments and journal
+ *
+ *     log start      written        durable       committed          end
+ *        |-- segments --|----------- write cache ----------------------|
+ *                       |-- journal covers from the checkpoint on -----|
+ *
+ * Invariants:
+ *   PAR-1  offset_start <= offset_written <= offset_end, and no offset is used twice in an epoch
+ *   PAR-2  a reader sees nothing at or past the commit point
+ *   PAR-3  the commit point never moves back
+ *   PAR-4  under the policy `always` the commit point never passes what the journal has durable
+ *
+ * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
+ */
+#ifndef PARTITION_PARTITION_H
+#define PARTITION_PARTITION_H
+
+#include "base/log_id.h"
+#include "partition/cache.h"
+#include "partition/state.h"
+#include "partition/work.h"
+
+struct shard;
+
+/* What an acknowledged append has reached. */
+enum partition_policy {
+    PARTITION_POLICY_ALWAYS, /* Stable storage. */
+    PARTITION_POLICY_BATCH,  /* Memory; stable storage within the interval. */
+    PARTITION_POLICY_OS,     /* Memory; the kernel within the interval, or at once. */
+};
+
+struct partition_options {
+    enum partition_policy policy;
+    uint64_t interval_ns;    /* Batch and os: the bound. */
+    bool hand_over_at_once;  /* Os: with the kernel before the append returns. */
+    bool sync_on_write;      /* With the cache off: the segment is synced before it is committed. */
+    bool is_cached;          /* false: every append goes to its segment at once. */
+    bool use_mmap;           /* Segments are read through mappings. */
+    bool is_compacted;       /* Keep the newest record of each key. */
+    uint64_t segment_bytes;  /* Roll at this. */
+    uint64_t segment_age_ms; /* Roll at this age; 0: never. */
+    uint64_t retention_ms;   /* Delete what is older by the log's clock; 0: never. */
+    uint64_t retention_bytes; /* Delete the oldest above this; 0: never. */
+};
+
+/* Appended but not yet durable: one row per batch, in the order of the journal. */
+struct partition_pending {
+    struct partition *partition;
+    uint64_t position; /* Of the journal: durable when the journal is durable up to here. */
+    int64_t offset_end;
+};
+
+/* One log. */
+struct partition {
+    struct shard *shard;
+    struct partition *next; /* Of the shard. */
+    struct log_id id;
+    char name[LOG_NAME_BYTES_MAX];
+    struct partition_options options;
+    bool is_held; /* Someone has it open. */
+
+    /* The four lines of the picture above. */
+    int64_t offset_start;
+    int64_t offset_end;
+    int64_t offset_committed;
+    int64_t offset_durable;
+    int64_t offset_written; /* In segment files, synced or not. */
+    int64_t offset_synced;  /* In segment files, synced. */
+
+    int32_t epoch;          /* Under which it appends. */
+    int32_t epoch_replayed; /* While recovering: of the last journal entry taken. */
+    uint64_t entry_number;  /* Of its last journal entry. */
+
+    /* The log's clock, see clock.c. */
+    int64_t clock_ms;       /* The newest stamp. */
+    int64_t clock_base_ms;  /* What it was, */
+    uint64_t clock_mono_ns; /* at this time of the monotonic clock. */
+    bool is_clock_late;     /* The last stamp found no room. */
+    bool is_clock_held;     /* The wall clock has stepped, and is not believed. */
+
+    /* The log start on its way to the disk, see retention.c. */
+    int64_t start_written; /* In the newest checkpoint's row. */
+    int64_t start_durable; /* In a checkpoint that is durable. */
+    bool has_removal;      /* Segments below it may be removed. */
+
+    struct cache_log cached;
+    struct segment_log *segments;
+    bool works[WORK_KINDS]; /* Which pieces of background work are under way. */
+
+    /* Its place in the shard's list of logs with unwritten bytes. */
+    struct partition *dirty_prev;
+    struct partition *dirty_next;
+    uint64_t dirty_since_ns; /* When the oldest unwritten byte came. */
+    bool is_dirty;
+    bool is_large; /* Enough has gathered for a good write. */
+
+    /* What the checkpoint under way wants of it. */
+    int64_t checkpoint_target;  /* To be synced up to here. */
+    uint64_t checkpoint_number; /* Its entry number when the checkpoint began. */
+
+    uint64_t appends;
+    uint64_t appends_bytes;
+    uint64_t appends_waited; /* Refused for want of room, and tried again by the caller. */
+};
+
+/* -- Append -- */
+
+/**
+ * Return room to build a batch of up to @bytes at the tail of @partition, at least that large.
+ *
+ * The room stays the caller's until partition_append or partition_unreserve. PYR_ERR_BUSY: wait for
+ * the shard to make progress; PYR_ERR_DISK_FULL; PYR_ERR_FAILED; PYR_ERR_NO_MEMORY;
+ * PYR_ERR_TOO_LARGE.
+ */
+MUST_CHECK enum pyr_err partition_reserve(struct partition *partition,
+                                          size_t bytes,
+                                          struct bytes_mut *ret_room,
+                                          struct pyr_error *reterr);
+
+/** Give the room back unused. */
+void partition_unreserve(struct partition *partition);
+
+/**
+ * Append the batch of @bytes that was built in the reserved room: give it offsets and the epoch,
+ * journal it.
+ *
+ * The batch is whole and sealed; @since_ns is when its first record came by the monotonic clock (0:
+ * now), which the policy's interval counts from. *@ret_offset is its first offset. After an error
+ * the room is still the caller's, and nothing was appended. PYR_ERR_BUSY as above.
+ */
+MUST_CHECK enum pyr_err partition_append(struct partition *partition,
+                                         size_t bytes,
+                                         uint64_t since_ns,
+                                         int64_t *ret_offset,
+                                         struct pyr_error *reterr);
+
+/**
+ * Make @offset the log's first: nothing below is read any more, and whole segments below it are
+ * removed once a checkpoint says so. PYR_ERR_OUT_OF_RANGE past the commit point.
+ */
+MUST_CHECK enum pyr_err partition_delete_before(struct partition *partition,
+                                                int64_t offset,
+                                                struct pyr_error *reterr);
+
+/* -- Commit -- */
+
+/** Note that the journal has everything of @partition below @offset_end on stable storage. */
+void partition_commit_durable(struct partition *partition, int64_t offset_end);
+
+/** Note that everything below @offset_end was appended. */
+void partition_commit_appended(struct partition *partition, int64_t offset_end);
+
+/** Note that the lines of what is written and synced to segments have moved. */
+void partition_commit_written(struct partition *partition);
+
+/* -- Read -- */
+
+enum partition_view_kind {
+    PARTITION_VIEW_NONE,    /* Nothing: the offset is the commit point. */
+    PARTITION_VIEW_CACHE,   /* `data` holds the batches. */
+    PARTITION_VIEW_SEGMENT, /* `segment` is for segment_view_read, on any thread. */
+};
+
+/* What a reader takes with it. */
+struct partition_view {
+    enum partition_view_kind kind;
+    int64_t offset_end; /* The commit point: read no batch that ends past it (PAR-2). */
+
+    /* Cache. */
+    struct cache_chunk *chunk;
+    struct bytes data;   /* Whole batches; the first holds the offset. */
+    int64_t offset_next; /* Where to go on. */
+
+    /* Segment. */
+    struct segment_view segment;
+};
+
+/**
+ * Take a view of @partition from @offset on. Gives: partition_view_release.
+ *
+ * PYR_ERR_OUT_OF_RANGE below the log start or past the commit point.
+ */
+MUST_CHECK enum pyr_err partition_view_take(struct partition *partition,
+                                            int64_t offset,
+                                            struct partition_view *ret_view,
+                                            struct pyr_error *reterr);
+
+/** Give @view back; a view of kind NONE is accepted. */
+void partition_view_release(struct partition *partition, struct partition_view *view);
+
+#endif /* PARTITION_PARTITION_H */

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/recovery - what a start does with checkpoint, segments and journal.
+ *
+ *     1. the checkpoint's rows: each log is opened in its folder and held against its claim, which
+ * says how far its synced segments reach; what lies beyond is cut, because the journal brings it
+ * again
+ *     2. the journal, in its order: each append is held against the log's end
+ *            offset == end                  it goes into the cache, as if appended now
+ *            offset <  end, same epoch      the claim covers it already: skipped
+ *            offset <  end, higher epoch    it replaces the tail: the log is cut back first
+ *            offset >  end                  a hole: corruption, nothing is guessed
+ *     3. folders that neither rows nor journal know: a log made in the moment of the crash is empty
+ * and is taken; anything that holds batches goes to quarantine (FLD-3)
+ *     4. the run number is raised, appends are taken
+ *
+ * Work is proportional to what was not checkpointed: a claim is checked by its last points, not by
+ * reading the log.
+ *
+ * When you change what an append leaves behind (append.c), also change step 2.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+#include "record/batch.h"
+
+/* -- Logs -- */
+
+static struct partition *partition_find(struct shard *shard, const struct log_id *id)
+{
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        if (log_id_equal(&at->id, id)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+struct partition *recovery_named(struct shard *shard, const char *name)
+{
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        if (strcmp(at->name, name) == 0) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+/* What was cut from a segment behind its claim is not counted as cut: the journal brings it again.
+ */
+static void report_add(struct shard_report *report, const struct segment_report *found)
+{
+    report->segments += found->segments;
+    report->batches += found->batches;
+    report->records += found->records;
+    report->bytes_scanned += found->bytes_scanned;
+    report->indexes_rebuilt += found->indexes_rebuilt;
+    report->quarantined += found->quarantined;
+}
+
+/* Open the segments of @partition as the claim of @state says. */
+static enum pyr_err partition_segments_open(struct partition *partition,
+                                            const struct log_state *state,
+                                            struct shard_report *report,
+                                            struct pyr_error *reterr)
+{
+    struct shard *shard = partition->shard;
+    char folder[PATH_BYTES_MAX];
+    folder_path(shard->folder, partition->name, folder);
+    const struct segment_log_options options = {
+        .io = shard->io,
+        .files = &shard->files,
+        .folder = folder,
+        .log = partition->id,
+        .segment_bytes_max = (int64_t)partition->options.segment_bytes,
+        .segment_age_max_ms = (int64_t)partition->options.segment_age_ms,
+        .use_mmap = partition->options.use_mmap,
+    };
+    const struct segment_claim claim = {
+        .offset_start = state->offset_start,
+        .offset_end = state->offset_end,
+        .has_end_point = state->offset_end > 0,
+        .digest = state->digest,
+        .epoch = state->epoch_last,
+    };
+    struct segment_report found = {0};
+    enum pyr_err err = segment_log_open(&options, &claim, &found, &partition->segments, reterr);
+    if (err != PYR_OK) {
+        err_wrap(reterr, "log '%s'", partition->name);
+        return err;
+    }
+    report_add(report, &found);
+    return PYR_OK;
+}
+
+/* Add a log to the shard as @state says it is, with its segments open. */
+enum pyr_err recovery_add(struct shard *shard,
+                          const struct log_state *state,
+                          struct shard_report *report,
+                          struct partition **ret_partition,
+                          struct pyr_error *reterr)
+{
+    if (shard->partition_count == SHARD_PARTITIONS_MAX) {
+        return err_set(reterr, PYR_ERR_BUSY, "a shard holds at most %d logs", SHARD_PARTITIONS_MAX);
+    }
+    struct partition *partition =
+        io_alloc(shard->io, sizeof *partition, _Alignof(struct partition));
+    if (!partition) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s'", state->name);
+    }
+    partition->shard = shard;
+    partition->id = state->id;
+    memcpy(partition->name, state->name, sizeof partition->name);
+    partition->options = (struct partition_options){.is_cached = true};
+    partition->epoch = state->promise;
+    partition->entry_number = state->entry_number;
+    partition->clock_ms = state->clock_ms;
+    enum pyr_err err = partition_segments_open(partition, state, report, reterr);
+    if (err != PYR_OK) {
+        io_free(shard->io, partition);
+        return err;
+    }
+
+    int64_t offset_end = segment_log_end(partition->segments).offset;
+    partition->offset_start = state->offset_start;
+    partition->start_written = state->offset_start;
+    partition->start_durable = state->offset_start;
+    partition->offset_written = offset_end;
+    partition->offset_synced = segment_log_synced(partition->segments).offset;
+    partition->offset_end = offset_end;
+    partition->offset_durable = offset_end;
+    partition->offset_committed = offset_end;
+    partition->next = shard->partitions;
+    shard->partitions = partition;
+    shard->partition_count++;
+    report->partitions++;
+    if (ret_partition) {
+        *ret_partition = partition;
+    }
+    return PYR_OK;
+}
+
+void recovery_remove(struct shard *shard, struct partition *partition)
+{
+    ASSERT(shard->partitions == partition);
+
+    shard->partitions = partition->next;
+    shard->partition_count--;
+    cache_clear(&shard->cache, &partition->cached);
+    segment_log_close(partition->segments);
+    io_free(shard->io, partition);
+}
+
+/* -- Step 1: the checkpoint -- */
+
+static enum pyr_err recover_rows(struct shard *shard,
+                                 struct shard_report *report,
+                                 struct pyr_error *reterr)
+{
+    struct bytes body = wal_checkpoint_body(shard->wal);
+    if (body.count == 0) {
+        return PYR_OK;
+    }
+    uint32_t count = 0;
+    enum pyr_err err = state_header_get(body, &count, reterr);
+    size_t position = state_header_bytes();
+    for (uint32_t index = 0; err == PYR_OK && index < count; index++) {
+        struct log_state state;
+        err = state_row_get(body, &position, &state, reterr);
+        if (err == PYR_OK) {
+            err = recovery_add(shard, &state, report, NULL, reterr);
+        }
+    }
+    return err;
+}
+
+/* -- Step 2: the journal -- */
+
+bool recovery_verify(void *ctx, const struct wal_replay_entry *entry)
+{
+    (void)ctx;
+    struct bytes batch = entry->entry.parts[0];
+    struct batch_header header;
+    if (batch_header_read(batch, &header, NULL) != PYR_OK || header.bytes != batch.count) {
+        return false;
+    }
+    return batch_verify(batch, &header, NULL) == PYR_OK;
+}
+
+/* Find the log of a journal entry, in the shard or among the folders that no row names. */
+static enum pyr_err recover_log(struct shard *shard,
+                                const struct wal_replay_entry *entry,
+                                struct shard_report *report,
+                                struct partition **ret_partition,
+                                struct pyr_error *reterr)
+{
+    struct partition *partition = partition_find(shard, &entry->entry.log);
+    if (partition) {
+        *ret_partition = partition;
+        return PYR_OK;
+    }
+    for (size_t index = 0; index < shard->strangers.count; index++) {
+        struct shard_stranger *stranger = &shard->strangers.rows[index];
+        if (!stranger->is_known && log_id_equal(&stranger->id, &entry->entry.log)) {
+            struct log_state state = {.id = stranger->id, .epoch_last = -1};
+            memcpy(state.name, stranger->name, sizeof state.name);
+            stranger->is_known = true;
+            return recovery_add(shard, &state, report, ret_partition, reterr);
+        }
+    }
+    char text[2 * LOG_ID_BYTES + 1];
+    for (size_t index = 0; index < LOG_ID_BYTES; index++) {
+        (void)snprintf(text + 2 * index, 3, "%02x", entry->entry.log.value[index]);
+    }
+    return err_set(
+        reterr, PYR_ERR_CORRUPT,
+        "the journal holds entries of log %s, whose folder is missing in '%s'; restore it, or "
+        "run 'pyralog log repair'",
+        text, shard->folder->path);
+}
+
+/* Put the batch of @entry into the cache, writing others to their segments if it is full. */
+static enum pyr_err recover_cache(struct partition *partition,
+                                  const struct wal_entry *entry,
+                                  struct pyr_error *reterr)
+{
+    struct shard *shard = partition->shard;
+    struct bytes batch = entry->parts[0];
+    size_t room_bytes = 0;
+    enum pyr_err err = PYR_OK;
+    uint8_t *room =
+        cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
+    while (!room && err == PYR_ERR_BUSY && shard->dirty_first) {
+        enum pyr_err flush_err = flush_now(shard, shard->dirty_first, reterr);
+        if (flush_err != PYR_OK) {
+            return flush_err;
+        }
+        room = cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
+    }
+    if (!room) {
+        return err_set(reterr, err, "log '%s': no memory for the journal's appends",
+                       partition->name);
+    }
+    struct batch_header header;
+    err = batch_header_read(batch, &header, reterr);
+    ASSERT(err == PYR_OK); /* recovery_verify has accepted it. */
+    memcpy(room, batch.data, batch.count);
+    cache_commit(&shard->cache, &partition->cached, batch.count, header.base_offset,
+                 batch_offset_end(&header));
+    shard_dirty(shard, partition);
+    partition->offset_end = batch_offset_end(&header);
+    int64_t clock_ms = 0;
+    if (clock_read(batch, &header, &clock_ms) && clock_ms > partition->clock_ms) {
+        partition->clock_ms = clock_ms;
+    }
+    return PYR_OK;
+}
+
+/* Cut @partition back to @offset, in cache and segments. */
+static enum pyr_err recover_truncate(struct partition *partition,
+                                     int64_t offset,
+                                     struct pyr_error *reterr)
+{
+    if (offset >= partition->offset_end) {
+        return PYR_OK;
+    }
+    struct shard *shard = partition->shard;
+    enum pyr_err err = flush_now(shard, partition, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    cache_clear(&shard->cache, &partition->cached);
+    struct segment_truncate job;
+    err = segment_truncate_plan(partition->segments, &job, offset, reterr);
+    if (err == PYR_OK) {
+        segment_truncate_run(&job);
+        err = segment_truncate_apply(partition->segments, &job, reterr);
+    }
+    if (err != PYR_OK) {
+        err_wrap(reterr, "log '%s': cut to offset %" PRId64, partition->name, offset);
+        return err;
+    }
+    partition->offset_end = offset;
+    partition->offset_written = offset;
+    partition->offset_synced = segment_log_synced(partition->segments).offset;
+    return PYR_OK;
+}
+
+static enum pyr_err recover_append(struct partition *partition,
+                                   const struct wal_entry *entry,
+                                   struct pyr_error *reterr)
+{
+    if (entry->offset > partition->offset_end) {
+        return err_set(reterr, PYR_ERR_CORRUPT,
+                       "log '%s': the journal goes on at offset %" PRId64
+                       ", but the log ends at %" PRId64,
+                       partition->name, entry->offset, partition->offset_end);
+    }
+    if (entry->offset < partition->offset_end) {
+        struct segment_end end = segment_log_end(partition->segments);
+        if (entry->epoch <= end.epoch || entry->epoch <= partition->epoch_replayed) {
+            return PYR_OK; /* The claim covers it. */
+        }
+        enum pyr_err err = recover_truncate(partition, entry->offset, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    partition->epoch_replayed = entry->epoch;
+    return recover_cache(partition, entry, reterr);
+}
+
+/* Return the records of the batch that @entry carries. */
+static uint64_t entry_records(const struct wal_entry *entry)
+{
+    struct batch_header header;
+    enum pyr_err err = batch_header_read(entry->parts[0], &header, NULL);
+    ASSERT(err == PYR_OK); /* recovery_verify has accepted it. */
+    return (uint64_t)header.record_count;
+}
+
+static enum pyr_err recover_entry(struct shard *shard,
+                                  const struct wal_replay_entry *entry,
+                                  struct shard_report *report,
+                                  struct pyr_error *reterr)
+{
+    struct partition *partition = NULL;
+    enum pyr_err err = PYR_OK;
+    if (entry->entry.kind != WAL_ENTRY_CHECKPOINT) {
+        err = recover_log(shard, entry, report, &partition, reterr);
+    }
+    if (err != PYR_OK || !partition) {
+        return err;
+    }
+    if (entry->entry.epoch > partition->epoch) {
+        partition->epoch = entry->entry.epoch;
+    }
+    if (entry->entry.number > partition->entry_number) {
+        partition->entry_number = entry->entry.number;
+    }
+    switch (entry->entry.kind) {
+    case WAL_ENTRY_APPEND:
+        report->batches++;
+        report->records += entry_records(&entry->entry);
+        return recover_append(partition, &entry->entry, reterr);
+    case WAL_ENTRY_TRUNCATE:
+        return recover_truncate(partition, entry->entry.offset, reterr);
+    case WAL_ENTRY_APPEND_INDIRECT:
+        return err_set(reterr, PYR_ERR_UNSUPPORTED, "the journal holds an indirect append");
+    case WAL_ENTRY_PROMISE:
+    case WAL_ENTRY_CHECKPOINT:
+        break;
+    }
+    return PYR_OK;
+}
+
+static enum pyr_err recover_journal(struct shard *shard,
+                                    struct shard_report *report,
+                                    struct pyr_error *reterr)
+{
+    const struct wal_replay_entry *entry = NULL;
+    enum pyr_err err = wal_replay_next(shard->wal, &entry, reterr);
+    while (err == PYR_OK && entry) {
+        shard->position_end = entry->position_end;
+        err = recover_entry(shard, entry, report, reterr);
+        if (err == PYR_OK) {
+            err = wal_replay_next(shard->wal, &entry, reterr);
+        }
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct wal_replay_report found;
+    wal_replay_report(shard->wal, &found);
+    report->bytes_scanned += found.bytes_scanned;
+    report->bytes_cut += found.bytes_cut;
+    report->was_clean = found.was_clean;
+    if (found.cut_reason[0] != '\0') {
+        memcpy(report->cut_reason, found.cut_reason, sizeof report->cut_reason);
+    }
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        at->offset_durable = at->offset_end;
+        at->offset_committed = at->offset_end;
+    }
+    return PYR_OK;
+}
+
+enum pyr_err recovery_run(struct shard *shard,
+                          struct shard_report *report,
+                          struct pyr_error *reterr)
+{
+    ASSERT(shard->partition_count == 0);
+
+    enum pyr_err err = recover_rows(shard, report, reterr);
+    if (err == PYR_OK) {
+        err = strangers_find(shard, report, reterr);
+    }
+    if (err == PYR_OK) {
+        err = recover_journal(shard, report, reterr);
+    }
+    if (err == PYR_OK) {
+        err = strangers_settle(shard, report, reterr);
+    }
+    return err;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/retention - moving the log start, and removing what lies below it.
+ *
+ *     1. the new start is decided: by age or bytes, or by a caller (delete before)
+ *     2. a checkpoint that says so is made durable; readers are refused below it from the first
+ * moment
+ *     3. whole segments below it are renamed to *.deleted, and removed after a grace time
+ *
+ * A crash between the steps leaves files that the next open removes, because the durable start says
+ * so: nothing is ever deleted on a guess. A start that never became durable is forgotten, and the
+ * files are still there.
+ */
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+enum pyr_err partition_delete_before(struct partition *partition,
+                                     int64_t offset,
+                                     struct pyr_error *reterr)
+{
+    if (offset > partition->offset_committed) {
+        return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
+                       "log '%s': offset %" PRId64 " is past the committed end %" PRId64,
+                       partition->name, offset, partition->offset_committed);
+    }
+    if (offset > partition->offset_start) {
+        partition->offset_start = offset;
+        shard_checkpoint_request(partition->shard);
+    }
+    return PYR_OK;
+}
+
+/* Decide whether age or bytes move the start of @partition. */
+static void retention_decide(struct partition *partition)
+{
+    const struct partition_options *options = &partition->options;
+    if (options->retention_ms == 0 && options->retention_bytes == 0) {
+        return;
+    }
+    if (clock_is_due(partition) && partition->offset_end > partition->offset_start &&
+        !cache_is_reserved(&partition->cached)) {
+        partition->is_clock_late =
+            clock_stamp(partition, NULL) != PYR_OK; /* Until the next look. */
+    }
+    const struct segment_retention retention = {.clock_ms = partition->clock_ms,
+                                                .age_max_ms = (int64_t)options->retention_ms,
+                                                .bytes_max = options->retention_bytes,
+                                                .offset_limit = partition->offset_committed};
+    int64_t start = segment_retention_start(partition->segments, &retention);
+    if (start > partition->offset_start) {
+        enum pyr_err err = partition_delete_before(partition, start, NULL);
+        ASSERT(err == PYR_OK);
+    }
+}
+
+void retention_checkpoint_done(struct shard *shard)
+{
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        if (at->start_written > at->start_durable) {
+            at->start_durable = at->start_written;
+            segment_log_set_start(at->segments, at->start_durable);
+            at->has_removal = true;
+        }
+    }
+}
+
+bool retention_plan_removal(struct partition *partition, struct work *work)
+{
+    if (!partition->has_removal || partition->works[WORK_REMOVE]) {
+        return false;
+    }
+    if (!segment_removal_plan(partition->segments, &work->as.removal)) {
+        partition->has_removal = false;
+        return false;
+    }
+    work->kind = WORK_REMOVE;
+    work->partition = partition;
+    partition->works[WORK_REMOVE] = true;
+    return true;
+}
+
+void shard_retention_step(struct shard *shard)
+{
+    uint64_t now_ns = io_now_mono_ns(shard->io);
+    bool is_due = now_ns >= shard->retention_due_ns;
+    if (is_due) {
+        shard->retention_due_ns = now_ns + RETENTION_LOOK_NS;
+    }
+    if (!is_due && !shard->has_removals) {
+        return;
+    }
+    bool has_removals = false;
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        if (is_due && !shard->is_stopping) {
+            retention_decide(at);
+        }
+        struct work *work = at->has_removal ? shard_work_free(shard) : NULL;
+        if (work && retention_plan_removal(at, work)) {
+            work_start(work, shard->loop);
+        }
+        has_removals |= at->has_removal;
+    }
+    shard->has_removals = has_removals;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/shard - the turn of the wheel: what is durable moves commit lines, what is due is
+ * started.
+ *
+ * Opening is recovery.c, writing to segments flush.c, checkpoints checkpoint.c. Here is what ties
+ * them.
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+/* -- The pending ring -- */
+
+void shard_pending_push(struct shard *shard,
+                        struct partition *partition,
+                        uint64_t position,
+                        int64_t offset_end)
+{
+    ASSERT(shard->pending_count < SHARD_PENDING_MAX);
+    ASSERT(position >= shard->position_end); /* SHD-2 */
+
+    uint32_t slot = (shard->pending_first + shard->pending_count) % SHARD_PENDING_MAX;
+    shard->pending[slot] = (struct partition_pending){partition, position, offset_end};
+    shard->pending_count++;
+    shard->position_end = position;
+}
+
+/* Move the commit lines of all appends that the journal has durable. */
+static void pending_pop_durable(struct shard *shard)
+{
+    uint64_t durable = wal_durable_position(shard->wal);
+    while (shard->pending_count > 0) {
+        const struct partition_pending *row = &shard->pending[shard->pending_first];
+        if (row->position > durable) {
+            break;
+        }
+        partition_commit_durable(row->partition, row->offset_end);
+        shard->pending_first = (shard->pending_first + 1) % SHARD_PENDING_MAX;
+        shard->pending_count--;
+        shard->progress++;
+    }
+}
+
+/* -- Health -- */
+
+void shard_fail(struct shard *shard, const struct pyr_error *error)
+{
+    ASSERT(error->code != PYR_OK);
+
+    if (shard->failure.code != PYR_OK) {
+        return;
+    }
+    shard->failure.code = PYR_ERR_FAILED;
+    (void)snprintf(shard->failure.message, sizeof shard->failure.message,
+                   "the log has failed and takes no appends: %s", error->message);
+    shard->progress++;
+}
+
+enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr)
+{
+    if (shard->failure.code != PYR_OK) {
+        return err_set(reterr, shard->failure.code, "%s", shard->failure.message);
+    }
+    return PYR_OK;
+}
+
+/* -- The turn -- */
+
+void shard_step(struct shard *shard)
+{
+    pending_pop_durable(shard);
+    struct pyr_error reason;
+    if (wal_state(shard->wal, &reason) == WAL_STATE_FAILED) {
+        shard_fail(shard, &reason);
+    }
+    shard_flush_step(shard);
+    shard_retention_step(shard);
+    shard_checkpoint_step(shard);
+}
+
+void shard_kick(struct shard *shard)
+{
+    wal_kick(shard->wal);
+}
+
+void shard_sync_begin(struct shard *shard)
+{
+    (void)wal_sync(shard->wal);
+    wal_kick(shard->wal);
+}
+
+uint64_t shard_progress(const struct shard *shard)
+{
+    return shard->progress;
+}
+
+bool shard_is_idle(const struct shard *shard)
+{
+    return wal_can_flush(shard->wal);
+}
+
+struct io_loop *shard_loop(struct shard *shard)
+{
+    return shard->loop;
+}
+
+const char *shard_describe(const struct shard *shard)
+{
+    return shard->describe;
+}

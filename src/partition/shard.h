@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/shard - one loop, one journal, and the logs that share them.
+ *
+ * Part of the path:  server, embed -> [shard] -> partition -> wal, segment
+ *
+ * The shard is driven from outside: whoever owns it calls io_loop_wait (without any lock it may
+ * hold), io_loop_dispatch, and then shard_step, which folds in what the journal and the background
+ * jobs did and starts what is due. Nothing in here waits, except to open and to close.
+ *
+ *      append -> partition_append -> [pending, in journal order] -> shard_kick -> wal
+ *      wal durable -> shard_step -> pop pending -> commit lines move
+ *      cache old or large -> flush job -> segments;  journal half full -> flush, sync, checkpoint
+ *
+ * Life: shard_open (recovers) -> OPEN -> shard_stop -> STOPPING -> shard_is_quiet -> shard_close.
+ *
+ *      OPEN ---- a journal write or a sync fails ----> FAILED   (appends refused, reads go on)
+ *
+ * Failure modes:   a failed sync or durable write -> FAILED for good, nothing more is acknowledged
+ *                  full disk -> appends refused with PYR_ERR_DISK_FULL, tried again by a timer
+ *
+ * Invariants:
+ *   SHD-1  a checkpoint claims only what stands in synced segments
+ *   SHD-2  pending appends become durable in the order of the journal
+ *
+ * Threads: one owner at a time.   Memory: all queues are bounded; see base/limits.h.
+ */
+#ifndef PARTITION_SHARD_H
+#define PARTITION_SHARD_H
+
+#include "partition/folder.h"
+#include "partition/partition.h"
+
+struct shard_options {
+    struct folder *folder;    /* Kept until shard_close. */
+    uint32_t index;           /* Which of the folder's shards. */
+    uint64_t cache_bytes_max; /* Bound of the write cache. */
+    uint64_t buffer_time_ns;  /* The longest an append stays only in cache and journal. */
+    uint64_t wal_file_bytes;  /* 0: the default. */
+    uint32_t wal_files_max;   /* 0: the default. */
+    uint32_t wal_depth;       /* Flushes in flight; 0: the default. */
+    bool accepts_clock_step;  /* The operator confirms a step of the wall clock. */
+    bool without_direct;      /* For tests of the fall-back. */
+};
+
+/* What opening found; sums over the shard's logs. */
+struct shard_report {
+    uint32_t partitions;
+    uint64_t segments;
+    uint64_t batches;
+    uint64_t records;
+    uint64_t bytes_scanned;
+    uint64_t bytes_cut;
+    uint64_t indexes_rebuilt;
+    uint64_t quarantined;
+    bool was_clean;
+    char cut_reason[160];
+};
+
+/**
+ * Open shard options->index of the folder: recover its logs and begin to take appends.
+ *
+ * Gives: shard_close. Blocks. PYR_ERR_CORRUPT if acknowledged bytes cannot be read: nothing was
+ * changed.
+ */
+MUST_CHECK enum pyr_err shard_open(struct io_loop *loop,
+                                   const struct shard_options *options,
+                                   struct shard **ret_shard,
+                                   struct shard_report *ret_report,
+                                   struct pyr_error *reterr);
+
+/** Stop and free @shard (NULL does nothing), writing and syncing what is in memory unless it has
+ * failed. Blocks. */
+void shard_close(struct shard *shard);
+
+/**
+ * Return the log called @name, with @options from now on; make it if it is missing.
+ *
+ * It stays the shard's. PYR_ERR_LOCKED if it is held, PYR_ERR_INVALID for a bad name. Blocks when
+ * it makes one.
+ */
+MUST_CHECK enum pyr_err shard_partition_open(struct shard *shard,
+                                             const char *name,
+                                             const struct partition_options *options,
+                                             struct partition **ret_partition,
+                                             struct pyr_error *reterr);
+
+/** Let go of @partition; it can be opened again. */
+void shard_partition_release(struct partition *partition);
+
+/** Fold in what happened since the last call, and start what is due. After every io_loop_dispatch.
+ */
+void shard_step(struct shard *shard);
+
+/** Hand the journal what should go now. After every group of appends. */
+void shard_kick(struct shard *shard);
+
+/** Ask that everything of the shard appended so far becomes durable, whatever the policies. */
+void shard_sync_begin(struct shard *shard);
+
+/** Return how often room was freed or a line moved: who waits for room looks again when it changes.
+ */
+uint64_t shard_progress(const struct shard *shard);
+
+/** Return whether the next append could go to the device at once: fewer flushes in flight than
+ * allowed. */
+bool shard_is_idle(const struct shard *shard);
+
+/** Return PYR_OK, or PYR_ERR_FAILED with the reason once a sync or a durable write failed. */
+enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr);
+
+/** Return the loop of @shard. */
+struct io_loop *shard_loop(struct shard *shard);
+
+/** Describe how the shard writes, such as "uring, direct, durable flag". Borrows from @shard. */
+const char *shard_describe(const struct shard *shard);
+
+#endif /* PARTITION_SHARD_H */

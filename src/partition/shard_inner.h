@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/shard_inner - the shard's state, for the files of this room that act on it.
+ *
+ * Threads: the shard's owner.
+ */
+#ifndef PARTITION_SHARD_INNER_H
+#define PARTITION_SHARD_INNER_H
+
+#include "partition/shard.h"
+#include "partition/work.h"
+#include "record/batch.h"
+#include "wal/wal.h"
+
+/* Steps of a checkpoint.
+ *
+ *      IDLE --urge, or journal half full--> FLUSHING --all synced to their targets--> WRITING --+
+ *       ^                                                                                       |
+ *       +----------------------------- the journal's checkpoint ended --------------------------+
+ */
+enum shard_checkpoint_state {
+    SHARD_CHECKPOINT_IDLE,
+    SHARD_CHECKPOINT_FLUSHING,
+    SHARD_CHECKPOINT_WRITING,
+};
+
+/* A folder that no row of the checkpoint names; see strangers.c. */
+struct shard_stranger {
+    struct log_id id;
+    bool is_known; /* The journal named it, and it was opened. */
+    char name[LOG_NAME_BYTES_MAX];
+};
+
+struct shard_strangers {
+    struct shard_stranger *rows;
+    size_t count;
+};
+
+struct shard {
+    struct io *io;
+    struct io_loop *loop;
+    struct folder *folder;
+    struct shard_options options;
+    struct wal *wal;
+    struct cache cache;
+    struct segment_files files;
+    struct shard_strangers strangers; /* Used while opening. */
+    struct partition *partitions;
+    uint32_t partition_count;
+
+    /* Appends that the journal has but not yet durably; a ring (SHD-2). */
+    struct partition_pending *pending;
+    uint32_t pending_first;
+    uint32_t pending_count;
+
+    uint64_t position_end; /* Journal position behind the last append. */
+    uint64_t progress;
+
+    /* Logs with unwritten bytes, oldest first, and the writes under way. */
+    struct partition *dirty_first;
+    struct partition *dirty_last;
+    struct work works[SHARD_WORKS_MAX];
+    bool is_flush_urged; /* Someone waits for room: write the oldest now. */
+    struct io_timer flush_timer;
+
+    enum shard_checkpoint_state checkpoint_state;
+    uint64_t checkpoint_position;
+    struct partition *checkpoint_next; /* The next log to bring to its target. */
+    uint64_t checkpoint_retry_ns;
+    bool is_checkpoint_urged;
+    uint64_t checkpoints;
+
+    uint64_t retention_due_ns; /* When log starts are looked at again. */
+    bool has_removals;         /* Some log has segments to remove. */
+
+    bool is_disk_full; /* Appends are refused until a write to a segment goes through again. */
+    char disk_full_reason[256];
+    uint64_t disk_retry_ns;
+
+    bool is_stopping;
+    struct pyr_error failure; /* Its code is PYR_OK while the shard is well. */
+    char describe[192];
+};
+
+/** Put a row at the end of the pending ring, which has room. */
+void shard_pending_push(struct shard *shard,
+                        struct partition *partition,
+                        uint64_t position,
+                        int64_t offset_end);
+
+/** Note that @partition has unwritten bytes. */
+void shard_dirty(struct shard *shard, struct partition *partition);
+
+/** Ask that the oldest unwritten bytes go to their segments now, because someone waits for room. */
+void shard_flush_urge(struct shard *shard);
+
+/** Ask for a checkpoint if @err says that the journal has no room. */
+void shard_checkpoint_urge(struct shard *shard, enum pyr_err err);
+
+/** Return a free slot for background work, or NULL. */
+struct work *shard_work_free(struct shard *shard);
+
+/** Note that the starts in the checkpoint just made are durable. */
+void retention_checkpoint_done(struct shard *shard);
+
+/** Plan to remove segments below @partition's durable start; false if there is nothing to do. */
+bool retention_plan_removal(struct partition *partition, struct work *work);
+
+/** Look at the log starts if it is time, and start removals. */
+void shard_retention_step(struct shard *shard);
+
+/** Begin @partition's clock at its newest stamp; @accepts_step: at the wall clock instead. */
+void clock_begin(struct partition *partition, bool accepts_step);
+
+/** Return what a stamp would say now: never below the newest. */
+int64_t clock_now_ms(struct partition *partition);
+
+/** Return whether @partition expires by time and its newest stamp is over a second old. */
+bool clock_is_due(struct partition *partition);
+
+/** Append a stamp. Nobody has room reserved. Errors as partition_append. */
+MUST_CHECK enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr);
+
+/** Return whether the @batch with @header is a stamp, and what it says. */
+bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *ret_ms);
+
+/** Ask for a checkpoint at the next step. */
+void shard_checkpoint_request(struct shard *shard);
+
+/** Build the rows of all logs, each synced to its target. Gives: io_free of its data. */
+MUST_CHECK enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_body);
+
+/** Fail the shard for good, for the reason in @error. */
+void shard_fail(struct shard *shard, const struct pyr_error *error);
+
+/** Start the writes to segments that are due. */
+void shard_flush_step(struct shard *shard);
+
+/** Set the timer to when the next write to a segment is due. */
+void shard_flush_timer(struct shard *shard);
+
+/** Plan a write of @partition's unwritten bytes in the free slot @work; false if there is nothing
+ * to do. */
+bool flush_plan_append(struct partition *partition, struct work *work);
+
+/** Plan a sync of @partition's segments in the free slot @work; false if there is nothing to do. */
+bool flush_plan_sync(struct partition *partition, struct work *work);
+
+/** Fold the finished @work in and free its slot. */
+void flush_apply(struct work *work);
+
+/** Write all unwritten bytes of @partition to its segments here and now. Blocks; nothing else runs.
+ */
+MUST_CHECK enum pyr_err flush_now(struct shard *shard,
+                                  struct partition *partition,
+                                  struct pyr_error *reterr);
+
+/** Go on with the checkpoint, or begin one if it is due. */
+void shard_checkpoint_step(struct shard *shard);
+
+/** Bring the logs of @shard back from checkpoint, segments and journal. Blocks. */
+MUST_CHECK enum pyr_err recovery_run(struct shard *shard,
+                                     struct shard_report *report,
+                                     struct pyr_error *reterr);
+
+/** Return the log called @name, or NULL. */
+struct partition *recovery_named(struct shard *shard, const char *name);
+
+/** Add the log that @state describes and open its segments. Blocks. @ret_partition may be NULL. */
+MUST_CHECK enum pyr_err recovery_add(struct shard *shard,
+                                     const struct log_state *state,
+                                     struct shard_report *report,
+                                     struct partition **ret_partition,
+                                     struct pyr_error *reterr);
+
+/** Close the segments of the shard's first log and free it. Nothing of it is written. Blocks. */
+void recovery_remove(struct shard *shard, struct partition *partition);
+
+/** Return whether the payload of a journal entry is a whole batch; see wal_verify_fn. */
+bool recovery_verify(void *ctx, const struct wal_replay_entry *entry);
+
+/** Note the folders that no row names; move away what is no log. Blocks. */
+MUST_CHECK enum pyr_err strangers_find(struct shard *shard,
+                                       struct shard_report *report,
+                                       struct pyr_error *reterr);
+
+/** Decide on those that the journal did not name either. Blocks. */
+MUST_CHECK enum pyr_err strangers_settle(struct shard *shard,
+                                         struct shard_report *report,
+                                         struct pyr_error *reterr);
+
+#endif /* PARTITION_SHARD_INNER_H */

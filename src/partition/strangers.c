@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/strangers - the folders that no checkpoint names.
+ *
+ * A log is made in three steps: its folder with its metadata, a journal entry that names it, and
+ * from the next checkpoint on a row. A crash between them leaves a folder that the checkpoint does
+ * not know:
+ *
+ *     the journal names it      its entries bring everything back; opened when the first one comes
+ *     nothing names it, empty   it was being made: taken as an empty log
+ *     nothing names it, and it holds segments, or no metadata
+ *                               nobody can say what it is: moved to quarantine, never removed
+ * (FLD-3)
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+
+/* Names in the data folder that are not logs. */
+static bool name_is_reserved(const char *name)
+{
+    return strcmp(name, "wal") == 0 || strcmp(name, "quarantine") == 0;
+}
+
+static bool shard_has_log(const struct shard *shard, const char *name)
+{
+    for (const struct partition *at = shard->partitions; at; at = at->next) {
+        if (strcmp(at->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Return whether the log's folder @name holds any segment. */
+static enum pyr_err folder_has_segments(struct shard *shard,
+                                        const char *name,
+                                        bool *ret_has,
+                                        struct pyr_error *reterr)
+{
+    char path[PATH_BYTES_MAX];
+    folder_path(shard->folder, name, path);
+    struct io_entries entries;
+    int error = io_list(shard->io, path, &entries);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "list folder '%s'", path);
+    }
+    bool has = false;
+    for (size_t index = 0; index < entries.count; index++) {
+        int64_t base = 0;
+        enum segment_kind kind = SEGMENT_KIND_LOG;
+        enum segment_suffix suffix = SEGMENT_SUFFIX_NONE;
+        has |= segment_name_parse(entries.rows[index].name, &base, &kind, &suffix);
+    }
+    io_entries_free(shard->io, &entries);
+    *ret_has = has;
+    return PYR_OK;
+}
+
+/* Look at the folder @name: note it as a stranger, or move it away if it is no log at all. */
+static enum pyr_err stranger_look(struct shard *shard,
+                                  const char *name,
+                                  struct shard_report *report,
+                                  struct pyr_error *reterr)
+{
+    char path[PATH_BYTES_MAX];
+    folder_path(shard->folder, name, path);
+    struct segment_metadata metadata;
+    enum pyr_err err = segment_log_identify(shard->io, path, &metadata, reterr);
+    bool is_nothing = err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT ||
+                      err == PYR_ERR_FOREIGN || strlen(name) >= LOG_NAME_BYTES_MAX;
+    if (is_nothing) {
+        report->quarantined++;
+        return folder_quarantine(shard->folder, name, reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct shard_stranger *stranger = &shard->strangers.rows[shard->strangers.count++];
+    stranger->id = metadata.log;
+    stranger->is_known = false;
+    (void)snprintf(stranger->name, sizeof stranger->name, "%s", name);
+    return PYR_OK;
+}
+
+enum pyr_err strangers_find(struct shard *shard,
+                            struct shard_report *report,
+                            struct pyr_error *reterr)
+{
+    ASSERT(!shard->strangers.rows);
+
+    struct io_entries entries;
+    int error = io_list(shard->io, shard->folder->path, &entries);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "list folder '%s'", shard->folder->path);
+    }
+    enum pyr_err err = PYR_OK;
+    size_t bytes = (entries.count + 1) * sizeof *shard->strangers.rows;
+    shard->strangers.rows = io_alloc(shard->io, bytes, _Alignof(struct shard_stranger));
+    if (!shard->strangers.rows) {
+        err = err_set(reterr, PYR_ERR_NO_MEMORY, "list folder '%s'", shard->folder->path);
+    }
+    for (size_t index = 0; err == PYR_OK && index < entries.count; index++) {
+        const struct io_entry *entry = &entries.rows[index];
+        bool is_candidate = entry->kind == IO_KIND_FOLDER && !name_is_reserved(entry->name) &&
+                            !shard_has_log(shard, entry->name);
+        if (is_candidate) {
+            err = stranger_look(shard, entry->name, report, reterr);
+        }
+    }
+    io_entries_free(shard->io, &entries);
+    return err;
+}
+
+enum pyr_err strangers_settle(struct shard *shard,
+                              struct shard_report *report,
+                              struct pyr_error *reterr)
+{
+    for (size_t index = 0; index < shard->strangers.count; index++) {
+        const struct shard_stranger *stranger = &shard->strangers.rows[index];
+        if (stranger->is_known) {
+            continue;
+        }
+        bool has_segments = false;
+        enum pyr_err err = folder_has_segments(shard, stranger->name, &has_segments, reterr);
+        if (err == PYR_OK && has_segments) {
+            report->quarantined++;
+            err = folder_quarantine(shard->folder, stranger->name, reterr); /* FLD-3 */
+        } else if (err == PYR_OK) {
+            struct log_state state = {.id = stranger->id, .epoch_last = -1};
+            memcpy(state.name, stranger->name, sizeof state.name);
+            err = recovery_add(shard, &state, report, NULL, reterr);
+        }
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    return PYR_OK;
+}

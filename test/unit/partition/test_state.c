@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of a checkpoint body.
+ */
+#include "base/codec.h"
+#include "lib/case.h"
+#include "partition/state.h"
+
+enum { BODY_BYTES = 1024 };
+
+static const struct segment_epoch epochs[] = {{1025, 0}, {2049, 700}};
+
+static struct log_state state_sample(void)
+{
+    return (struct log_state){.id = {.value = {1, 2, 3}},
+                              .name = "orders-7",
+                              .promise = 2049,
+                              .epoch_last = 2049,
+                              .offset_start = 10,
+                              .offset_end = 4711,
+                              .segment_base = 700,
+                              .segment_position = 4096,
+                              .digest = UINT64_C(0x1122334455667788),
+                              .entry_number = 99,
+                              .clock_ms = INT64_C(1700000000000),
+                              .cleaned_to = 5,
+                              .epochs = epochs,
+                              .epoch_count = 2};
+}
+
+/* Build a body of one row; return its bytes. */
+static size_t body_build(uint8_t *body, const struct log_state *state)
+{
+    state_header_put(body, 1);
+    return state_header_bytes() + state_row_put(body + state_header_bytes(), state);
+}
+
+/* STA-1: recovery starts from exactly what the checkpoint claimed. */
+TEST(state_row, comes_back_as_it_was_put)
+{
+    uint8_t body[BODY_BYTES];
+    const struct log_state put = state_sample();
+    size_t bytes = body_build(body, &put);
+    struct log_state got;
+    uint32_t count = 0;
+    size_t position = state_header_bytes();
+
+    enum pyr_err header_err = state_header_get((struct bytes){body, bytes}, &count, NULL);
+    enum pyr_err row_err = state_row_get((struct bytes){body, bytes}, &position, &got, NULL);
+
+    CHECK_INT(header_err, PYR_OK);
+    CHECK_INT(row_err, PYR_OK);
+    CHECK_INT(count, 1);
+    CHECK_INT(position, bytes);
+    CHECK(log_id_equal(&got.id, &put.id));
+    CHECK_TEXT(got.name, "orders-7");
+    CHECK_INT(got.promise, 2049);
+    CHECK_INT(got.offset_start, 10);
+    CHECK_INT(got.offset_end, 4711);
+    CHECK_INT(got.segment_base, 700);
+    CHECK_INT(got.segment_position, 4096);
+    CHECK(got.digest == put.digest);
+    CHECK_INT(got.entry_number, 99);
+    CHECK_INT(got.clock_ms, put.clock_ms);
+    CHECK_INT(got.cleaned_to, 5);
+    CHECK_INT(state_epoch_get(&got, 1).epoch, 2049);
+    CHECK_INT(state_epoch_get(&got, 1).offset_start, 700);
+}
+
+/* A body that ends early must give an error at every length, and never a read past its end. */
+TEST(state_row, refuses_every_truncation)
+{
+    uint8_t body[BODY_BYTES];
+    const struct log_state put = state_sample();
+    size_t bytes = body_build(body, &put);
+
+    for (size_t cut = state_header_bytes(); cut < bytes; cut++) {
+        uint8_t *copy = malloc(cut);
+        assert_non_null(copy);
+        memcpy(copy, body, cut);
+        struct log_state got;
+        size_t position = state_header_bytes();
+        enum pyr_err err = state_row_get((struct bytes){copy, cut}, &position, &got, NULL);
+        free(copy);
+        CHECK_INT(err, PYR_ERR_CORRUPT);
+        CHECK_INT(position, state_header_bytes());
+    }
+}
+
+/* A folder written by a later version must not be half understood. */
+TEST(state_header, refuses_a_newer_version_by_number)
+{
+    uint8_t body[BODY_BYTES];
+    const struct log_state put = state_sample();
+    size_t bytes = body_build(body, &put);
+    put_le16(body + 4, 2);
+    uint32_t count = 0;
+    struct pyr_error error;
+
+    enum pyr_err err = state_header_get((struct bytes){body, bytes}, &count, &error);
+
+    CHECK_INT(err, PYR_ERR_VERSION);
+    CHECK(strstr(error.message, "version 2") != NULL);
+}
