@@ -1,0 +1,490 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * embed/append - from a program's record to a sealed batch in the journal's hands.
+ *
+ * Happy path:      1. room is reserved in the cache   2. the record is encoded into it, under the
+ * lock
+ *                  3. it is sealed when its policy says   4. the caller waits for what the policy
+ * promises
+ *
+ * A batch that was sealed but that the journal would not take yet (no spare file, pool full) stays
+ * in its room and is tried again at every turn; nothing else of its log is built meanwhile.
+ */
+#include <inttypes.h>
+
+#include "base/assert.h"
+#include "embed/log.h"
+
+int64_t log_offset_next(const struct pyr_log *log)
+{
+    return log->partition->offset_end + (log->has_room ? log->builder.record_count : 0);
+}
+
+/* -- The list of logs with something to seal -- */
+
+static void gathering_add(struct pyr_log *log)
+{
+    if (log->is_listed) {
+        return;
+    }
+    log->is_listed = true;
+    log->next = log->store->gathering;
+    log->store->gathering = log;
+    log->gathered_since_ns = io_now_mono_ns(log->store->io);
+}
+
+static void gathering_remove(struct pyr_log *log)
+{
+    struct pyr_log **at = &log->store->gathering;
+    while (*at && *at != log) {
+        at = &(*at)->next;
+    }
+    ASSERT(*at == log);
+    *at = log->next;
+    log->next = NULL;
+    log->is_listed = false;
+}
+
+/* -- Sealing -- */
+
+enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr)
+{
+    if (!log->has_room) {
+        return PYR_OK;
+    }
+    if (!log->is_sealed) {
+        ASSERT(log->builder.record_count > 0);
+        const struct batch_stamp stamp = BATCH_STAMP_NONE;
+        log->sealed_bytes = builder_seal(&log->builder, &stamp).count;
+        log->is_sealed = true;
+    }
+
+    int64_t promised = log->partition->offset_end;
+    int64_t offset = 0;
+    enum pyr_err err = partition_append(log->partition, log->sealed_bytes, log->gathered_since_ns,
+                                        &offset, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    ASSERT(offset == promised); /* EMB-4 */
+    log->is_sealed = false;
+    log->has_room = false;
+    gathering_remove(log);
+    return PYR_OK;
+}
+
+void log_drop(struct pyr_log *log)
+{
+    ASSERT(log->has_room);
+
+    partition_unreserve(log->partition);
+    log->has_room = false;
+    log->is_sealed = false;
+    if (log->is_listed) {
+        gathering_remove(log);
+    }
+}
+
+/* Return when @log's batch has to be sealed: half of the interval is left for the journal. */
+static uint64_t seal_deadline_ns(const struct pyr_log *log)
+{
+    return log->gathered_since_ns + log->partition->options.interval_ns / 2;
+}
+
+/* Waking is all the timer is for: the turn after the dispatch seals what is due. */
+static void gather_timer_fire(struct io_timer *timer)
+{
+    (void)timer;
+}
+
+void log_seal_ready(struct pyr_store *store, bool is_forced)
+{
+    bool is_idle = shard_is_idle(store->shard);
+    uint64_t now_ns = store->gathering ? io_now_mono_ns(store->io) : 0;
+    uint64_t next_ns = IO_TIME_NEVER;
+    bool has_sealed = false;
+    struct pyr_log *log = store->gathering;
+    while (log) {
+        struct pyr_log *next = log->next;
+        bool waits = log->partition->options.policy != PARTITION_POLICY_ALWAYS;
+        uint64_t deadline_ns = waits ? seal_deadline_ns(log) : 0;
+        bool is_due = is_forced || log->is_sealed || (waits ? now_ns >= deadline_ns : is_idle);
+        if (is_due && log_seal(log, NULL) == PYR_OK) {
+            has_sealed = true;
+        } else if (waits && deadline_ns > now_ns && deadline_ns < next_ns) {
+            next_ns = deadline_ns;
+        }
+        log = next;
+    }
+    if (has_sealed || is_forced) {
+        shard_kick(store->shard);
+    }
+    if (next_ns != IO_TIME_NEVER) {
+        store->gather_timer.fire = gather_timer_fire;
+        io_timer_start(store->loop, &store->gather_timer, next_ns);
+    }
+}
+
+/* -- Gathering -- */
+
+static struct record record_of(const struct pyr_record *record, int64_t now_ms)
+{
+    return (struct record){
+        .timestamp = record->timestamp_ms != 0 ? record->timestamp_ms : now_ms,
+        .key = {.data = record->key, .count = record->key_bytes},
+        .value = {.data = record->value, .count = record->value_bytes},
+    };
+}
+
+/* Encode @record, with its headers, into the log's builder. */
+static enum pyr_err log_encode(struct pyr_log *log,
+                               const struct pyr_record *record,
+                               int64_t now_ms,
+                               struct pyr_error *reterr)
+{
+    struct record encoded = record_of(record, now_ms);
+    struct record_header headers[RECORD_HEADERS_MAX];
+    for (size_t index = 0; index < record->header_count; index++) {
+        const struct pyr_header *header = &record->headers[index];
+        headers[index].key = (struct bytes){(const uint8_t *)header->key, header->key_bytes};
+        headers[index].value = (struct bytes){header->value, header->value_bytes};
+    }
+    encoded.headers = record->header_count > 0 ? headers : NULL;
+    encoded.header_count = record->header_count;
+    return builder_add(&log->builder, &encoded, reterr);
+}
+
+/* Return an upper bound of what @record takes, without copying its headers. */
+static size_t record_bytes_max(const struct pyr_record *record)
+{
+    struct record plain = record_of(record, 1);
+    size_t bytes = builder_record_bytes_max(&plain);
+    for (size_t index = 0; index < record->header_count; index++) {
+        bytes += record->headers[index].key_bytes + record->headers[index].value_bytes;
+        bytes += RECORD_HEADER_OVERHEAD_BYTES;
+    }
+    return bytes;
+}
+
+/* Begin a batch with room for @bytes of records at least. */
+static enum pyr_err log_begin(struct pyr_log *log, size_t bytes, struct pyr_error *reterr)
+{
+    ASSERT(!log->has_room);
+
+    struct bytes_mut room;
+    enum pyr_err err = partition_reserve(log->partition, bytes + BATCH_HEADER_BYTES, &room, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    size_t wanted = bytes + BATCH_HEADER_BYTES;
+    size_t bytes_max = wanted > GATHER_BYTES_MAX ? wanted : GATHER_BYTES_MAX;
+    room.count = room.count < bytes_max ? room.count : bytes_max;
+    builder_init(&log->builder, room);
+    log->has_room = true;
+    return PYR_OK;
+}
+
+/* Add one record to the batch that gathers; *@ret_end is one past its offset. */
+static enum pyr_err log_gather_one(struct pyr_log *log,
+                                   const struct pyr_record *record,
+                                   int64_t now_ms,
+                                   struct pyr_error *reterr)
+{
+    enum pyr_err err = shard_health(log->store->shard, reterr);
+    if (err == PYR_OK && log->is_sealed) {
+        err = log_seal(log, reterr);
+    }
+    if (err == PYR_OK && log->has_room) {
+        err = log_encode(log, record, now_ms, reterr);
+        if (err != PYR_ERR_TOO_LARGE) {
+            return err;
+        }
+        err = log_seal(log, reterr);
+        shard_kick(log->store->shard);
+    }
+    if (err == PYR_OK) {
+        err = log_begin(log, record_bytes_max(record), reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    err = log_encode(log, record, now_ms, reterr);
+    ASSERT(err == PYR_OK);
+    gathering_add(log);
+    return PYR_OK;
+}
+
+/* Build @count records as a batch of their own, and seal it. */
+static enum pyr_err log_gather_batch(struct pyr_log *log,
+                                     const struct pyr_record *records,
+                                     size_t count,
+                                     struct pyr_error *reterr)
+{
+    size_t bytes = 0;
+    for (size_t index = 0; index < count; index++) {
+        bytes += record_bytes_max(&records[index]);
+    }
+    enum pyr_err err = log_seal(log, reterr);
+    if (err == PYR_OK) {
+        err = log_begin(log, bytes, reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    int64_t now_ms = io_now_wall_ms(log->store->io);
+    for (size_t index = 0; index < count; index++) {
+        err = log_encode(log, &records[index], now_ms, reterr);
+        ASSERT(err == PYR_OK);
+    }
+    gathering_add(log);
+    err = log_seal(log, reterr);
+    bool is_kept = err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL;
+    return is_kept ? PYR_OK : err; /* Its offsets are promised; it is tried again at every turn. */
+}
+
+/* -- The calls -- */
+
+static enum pyr_err records_check(const struct pyr_log *log,
+                                  const struct pyr_record *records,
+                                  size_t count,
+                                  struct pyr_error *reterr)
+{
+    enum pyr_err err = store_check_fork(log->store, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    if (!records || count == 0) {
+        return err_set(reterr, PYR_ERR_INVALID, "there is no record to append");
+    }
+    size_t bytes = BATCH_HEADER_BYTES;
+    for (size_t index = 0; index < count; index++) {
+        const struct pyr_record *record = &records[index];
+        bool is_odd = (!record->key && record->key_bytes > 0) ||
+                      (!record->value && record->value_bytes > 0) ||
+                      (!record->headers && record->header_count > 0) || record->timestamp_ms < 0;
+        if (is_odd) {
+            return err_set(reterr, PYR_ERR_INVALID,
+                           "record %zu: NULL with a length, or a negative timestamp", index);
+        }
+        if (record->header_count > RECORD_HEADERS_MAX) {
+            return err_set(reterr, PYR_ERR_TOO_LARGE,
+                           "record %zu has %zu headers; at most %d are taken", index,
+                           record->header_count, RECORD_HEADERS_MAX);
+        }
+        bytes += record_bytes_max(record);
+        if (record->key_bytes > (size_t)BATCH_BYTES_MAX || bytes > (size_t)BATCH_BYTES_MAX) {
+            return err_set(
+                reterr, PYR_ERR_TOO_LARGE,
+                "the records up to number %zu need %zu bytes; a batch has at most %" PRId64, index,
+                bytes, (int64_t)BATCH_BYTES_MAX);
+        }
+    }
+    return PYR_OK;
+}
+
+/* Gather, waiting for room as long as the queues are full. With the lock, before and after. */
+static enum pyr_err log_gather(struct pyr_log *log,
+                               const struct pyr_record *records,
+                               size_t count,
+                               struct pyr_error *reterr)
+{
+    struct pyr_store *store = log->store;
+    enum pyr_err err = PYR_ERR_BUSY;
+    while (err == PYR_ERR_BUSY) {
+        err = count == 1 ? log_gather_one(log, records, io_now_wall_ms(store->io), reterr)
+                         : log_gather_batch(log, records, count, reterr);
+        if (err == PYR_ERR_BUSY) {
+            shard_step(store->shard); /* Starts the write or the checkpoint that frees room. */
+            shard_kick(store->shard);
+            struct waiter waiter = {.kind = WAITER_PROGRESS, .log = log};
+            uint64_t deadline_ns = io_now_mono_ns(store->io) + ROOM_RETRY_NS;
+            (void)store_wait_unlock(store, &waiter, deadline_ns); /* Late or not: look again. */
+            store_lock(store);
+        }
+    }
+    return err;
+}
+
+/* Give the journal what the policy wants to have there now. */
+static enum pyr_err log_push(struct pyr_log *log, struct pyr_error *reterr)
+{
+    const struct partition_options *options = &log->partition->options;
+    enum pyr_err err = PYR_OK;
+    if (options->policy == PARTITION_POLICY_ALWAYS) {
+        log_seal_ready(log->store, false);
+        shard_kick(log->store->shard);
+    } else if (options->hand_over_at_once || !options->is_cached) {
+        err = log_seal(log, reterr);
+        shard_kick(log->store->shard);
+    } else if (log->is_listed && log->builder.record_count == 1) {
+        log_seal_ready(log->store, false); /* Sets the timer that seals it. */
+    }
+    return err == PYR_ERR_BUSY ? PYR_OK : err;
+}
+
+static void receipt_fill(const struct pyr_log *log,
+                         int64_t offset_end,
+                         size_t count,
+                         struct pyr_receipt *receipt)
+{
+    *receipt = (struct pyr_receipt){
+        .offset = offset_end - (int64_t)count,
+        .offset_end = offset_end,
+        .epoch = log->partition->epoch,
+        .copies_memory = 1,
+        .copies_durable = log->partition->offset_durable >= offset_end ? 1 : 0,
+    };
+}
+
+enum pyr_err pyr_log_append_start(struct pyr_log *log,
+                                  const struct pyr_record *records,
+                                  size_t count,
+                                  struct pyr_receipt *ret_receipt,
+                                  struct pyr_error *reterr)
+{
+    enum pyr_err err = records_check(log, records, count, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    store_lock(log->store);
+    err = log_gather(log, records, count, reterr);
+    int64_t offset_end = log_offset_next(log);
+    if (err == PYR_OK) {
+        err = log_push(log, reterr);
+    }
+    if (err == PYR_OK && ret_receipt) {
+        receipt_fill(log, offset_end, count, ret_receipt);
+    }
+    store_tend(log->store);
+    store_unlock(log->store);
+    return err;
+}
+
+/* Return whether an append to @log is acknowledged only when it is committed. */
+static bool log_waits(const struct pyr_log *log)
+{
+    const struct partition_options *options = &log->partition->options;
+    return options->policy == PARTITION_POLICY_ALWAYS || !options->is_cached;
+}
+
+enum pyr_err pyr_log_append_batch(struct pyr_log *log,
+                                  const struct pyr_record *records,
+                                  size_t count,
+                                  struct pyr_receipt *ret_receipt,
+                                  struct pyr_error *reterr)
+{
+    struct pyr_receipt receipt;
+    enum pyr_err err = records_check(log, records, count, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    store_lock(log->store);
+    err = log_gather(log, records, count, reterr);
+    int64_t offset_end = log_offset_next(log);
+    if (err == PYR_OK) {
+        err = log_push(log, reterr);
+    }
+    receipt_fill(log, offset_end, count, &receipt);
+    if (err != PYR_OK || !log_waits(log)) {
+        store_tend(log->store);
+        store_unlock(log->store);
+    } else {
+        struct waiter waiter = {.kind = WAITER_COMMITTED, .log = log, .offset_end = offset_end};
+        err = store_wait_unlock(log->store, &waiter, IO_TIME_NEVER);
+        receipt.copies_durable = log->partition->options.policy == PARTITION_POLICY_ALWAYS ? 1 : 0;
+        if (err != PYR_OK) {
+            store_lock(log->store);
+            (void)shard_health(log->store->shard, reterr); /* For its text. */
+            store_unlock(log->store);
+        }
+    }
+    if (err == PYR_OK && ret_receipt) {
+        *ret_receipt = receipt;
+    }
+    return err;
+}
+
+enum pyr_err pyr_log_append(struct pyr_log *log,
+                            const struct pyr_record *record,
+                            struct pyr_receipt *ret_receipt,
+                            struct pyr_error *reterr)
+{
+    return pyr_log_append_batch(log, record, 1, ret_receipt, reterr);
+}
+
+/* Return the time @timeout_ms from now, by the monotonic clock. */
+uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms)
+{
+    if (timeout_ms < 0 || timeout_ms > TIMEOUT_MS_MAX) {
+        return IO_TIME_NEVER;
+    }
+    return io_now_mono_ns(store->io) + (uint64_t)timeout_ms * 1000000;
+}
+
+/* Wait with the lock held for @kind; the lock is given back. */
+static enum pyr_err log_wait_unlock(struct pyr_log *log,
+                                    enum waiter_kind kind,
+                                    int64_t offset_end,
+                                    uint64_t deadline_ns,
+                                    struct pyr_error *reterr)
+{
+    struct waiter waiter = {.kind = kind, .log = log, .offset_end = offset_end};
+    if (waiter_is_ready(log->store, &waiter)) {
+        store_tend(log->store);
+        store_unlock(log->store);
+        return PYR_OK;
+    }
+    enum pyr_err err = shard_health(log->store->shard, reterr);
+    if (err != PYR_OK) {
+        store_unlock(log->store);
+        return err;
+    }
+    err = store_wait_unlock(log->store, &waiter, deadline_ns);
+    if (err == PYR_ERR_TIMEOUT) {
+        return err_set(reterr, err, "log '%s': not there yet", log->partition->name);
+    }
+    if (err != PYR_OK) {
+        store_lock(log->store);
+        (void)shard_health(log->store->shard, reterr); /* For its text. */
+        store_unlock(log->store);
+    }
+    return err;
+}
+
+enum pyr_err pyr_log_wait(struct pyr_log *log,
+                          int64_t offset_end,
+                          int64_t timeout_ms,
+                          struct pyr_error *reterr)
+{
+    enum pyr_err err = store_check_fork(log->store, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    uint64_t deadline_ns = store_deadline_ns(log->store, timeout_ms);
+    store_lock(log->store);
+    if (offset_end > log_offset_next(log)) {
+        store_unlock(log->store);
+        return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
+                       "offset %" PRId64 " of log '%s' was not handed out", offset_end,
+                       log->partition->name);
+    }
+    if (!log_waits(log)) {
+        store_tend(log->store);
+        store_unlock(log->store);
+        return PYR_OK;
+    }
+    return log_wait_unlock(log, WAITER_COMMITTED, offset_end, deadline_ns, reterr);
+}
+
+enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)
+{
+    enum pyr_err err = store_check_fork(log->store, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    store_lock(log->store);
+    int64_t offset_end = log_offset_next(log);
+    log_seal_ready(log->store, true);
+    shard_sync_begin(log->store->shard);
+    return log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * embed/log - an open log: the batch that gathers, and what its policy asks.
+ *
+ * Records that are appended while the journal is busy gather in one batch, built in place at the
+ * tail of the write cache. It is sealed, that is, given its checksum, offsets and journal entry,
+ * when the journal can take a flush (policy always), when its time or its room is up (batch, os),
+ * or when someone asks for a sync. An append of several records is a batch of its own, since a
+ * crash keeps all of it or nothing.
+ *
+ *      log end                  next offset
+ *        |  record  record  record  |
+ *        +------ gathering ---------+   offsets are promised here, and kept: a gathering batch is
+ * never dropped while anyone was told an offset of it
+ *
+ * Invariants:
+ *   EMB-4  an offset that was handed out is used for that record or for none
+ *
+ * Threads: with the store's lock.   Memory: the room is the write cache's.
+ */
+#ifndef EMBED_LOG_H
+#define EMBED_LOG_H
+
+#include "embed/store.h"
+#include "record/builder.h"
+
+struct pyr_log {
+    struct pyr_store *store;
+    struct partition *partition;
+    struct pyr_log_options options;
+    bool owns_store;
+
+    /* The batch that gathers. */
+    struct builder builder;
+    bool has_room;  /* Room is reserved and the builder begun. */
+    bool is_sealed; /* It is sealed, and waits for the journal to take it. */
+    size_t sealed_bytes;
+    bool is_listed;       /* It stands in the store's list of gathering logs. */
+    struct pyr_log *next; /* In that list. */
+    uint64_t gathered_since_ns;
+};
+
+/** Return one past the last offset handed out. With the lock. */
+int64_t log_offset_next(const struct pyr_log *log);
+
+/**
+ * Seal what gathers in @log and give it to the journal. With the lock.
+ *
+ * PYR_ERR_BUSY or PYR_ERR_DISK_FULL: it stays as it is and is tried again; PYR_ERR_FAILED.
+ */
+MUST_CHECK enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr);
+
+/** Drop what gathers in @log, which has failed. With the lock. */
+void log_drop(struct pyr_log *log);
+
+/** Seal the logs of @store whose turn it is, all of them if @is_forced, and kick the journal. With
+ * the lock. */
+void log_seal_ready(struct pyr_store *store, bool is_forced);
+
+#endif /* EMBED_LOG_H */

@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * embed/open - defaults, opening and closing of stores and logs, and the keeper's thread.
+ *
+ * The store owns its environment (src/io), loop, folder and shard, in this order; closing undoes
+ * them in the other. The keeper drives while operations are in flight that nobody waits for, and
+ * looks after timers. It blocks all signals: they belong to the program.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "embed/log.h"
+
+enum { FORK_MARK_BYTES = 4096 };
+
+/* -- Options -- */
+
+void pyr_store_options_init(struct pyr_store_options *options)
+{
+    *options = (struct pyr_store_options){
+        .backend = PYR_BACKEND_AUTO,
+        .cache_enabled = true,
+        .cache_max_size = CACHE_BYTES_DEFAULT,
+        .max_buffer_time_ms = BUFFER_TIME_MS_DEFAULT,
+    };
+}
+
+void pyr_log_options_init(struct pyr_log_options *options)
+{
+    *options = (struct pyr_log_options){
+        .sync = PYR_SYNC_ALWAYS,
+        .sync_interval_ms = SYNC_INTERVAL_MS_DEFAULT,
+        .segment_max_size = SEGMENT_BYTES_DEFAULT,
+    };
+}
+
+static enum pyr_err store_options_check(const struct pyr_store_options *options,
+                                        struct pyr_error *reterr)
+{
+    if (options->backend > PYR_BACKEND_URING) {
+        return err_set(reterr, PYR_ERR_INVALID, "backend: %d is none", (int)options->backend);
+    }
+    if (options->cache_max_size < CACHE_BYTES_MIN) {
+        return err_set(reterr, PYR_ERR_INVALID, "cache_max_size: %" PRIu64 " is below %" PRIu64,
+                       options->cache_max_size, CACHE_BYTES_MIN);
+    }
+    return PYR_OK;
+}
+
+static enum pyr_err log_options_check(const struct pyr_log_options *options,
+                                      struct pyr_error *reterr)
+{
+    if (options->sync > PYR_SYNC_OS) {
+        return err_set(reterr, PYR_ERR_INVALID, "sync: %d is no policy", (int)options->sync);
+    }
+    if (options->sync == PYR_SYNC_BATCH && options->sync_interval_ms == 0) {
+        return err_set(reterr, PYR_ERR_INVALID, "sync_interval_ms: 0; use PYR_SYNC_ALWAYS instead");
+    }
+    if (options->hand_over_at_once && options->sync != PYR_SYNC_OS) {
+        return err_set(reterr, PYR_ERR_INVALID, "hand_over_at_once: only with PYR_SYNC_OS");
+    }
+    if (options->compression > PYR_COMPRESSION_LZ4) {
+        return err_set(reterr, PYR_ERR_INVALID, "compression: %d is none",
+                       (int)options->compression);
+    }
+    if (options->segment_max_size < SEGMENT_BYTES_MIN) {
+        return err_set(reterr, PYR_ERR_INVALID, "segment_max_size: %" PRIu64 " is below %" PRIu64,
+                       options->segment_max_size, SEGMENT_BYTES_MIN);
+    }
+    return PYR_OK;
+}
+
+/* -- The keeper -- */
+
+static bool keeper_has_work(const struct pyr_store *store, uint64_t now_ns)
+{
+    return io_loop_pending(store->loop) > 0 || io_loop_timer_ns(store->loop) <= now_ns;
+}
+
+/* Sleep until woken or @until_ns. With the lock. */
+static void keeper_sleep(struct pyr_store *store, uint64_t until_ns)
+{
+    store->keeper_until_ns = until_ns;
+    int error = 0;
+    if (until_ns == IO_TIME_NEVER) {
+        error = pthread_cond_wait(&store->keeper_wake, &store->lock);
+    } else {
+        const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+                                       .tv_nsec = (long)(until_ns % 1000000000)};
+        error = pthread_cond_timedwait(&store->keeper_wake, &store->lock, &until);
+    }
+    ASSERT(error == 0 || error == ETIMEDOUT);
+    store->keeper_until_ns = 0;
+}
+
+static void *keeper_run(void *ctx)
+{
+    struct pyr_store *store = ctx;
+    store_lock(store);
+    while (!store->is_closing) {
+        uint64_t now_ns = io_now_mono_ns(store->io);
+        if (!store->is_driven && keeper_has_work(store, now_ns)) {
+            store_drive(store, IO_TIME_NEVER);
+            store_tend(store);
+            continue;
+        }
+        uint64_t until_ns = io_loop_timer_ns(store->loop);
+        if (store->is_driven && until_ns < now_ns + KEEPER_NAP_NS) {
+            until_ns = now_ns + KEEPER_NAP_NS;
+        }
+        keeper_sleep(store, until_ns);
+    }
+    store_unlock(store);
+    return NULL;
+}
+
+static enum pyr_err keeper_start(struct pyr_store *store, struct pyr_error *reterr)
+{
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
+    ASSERT(error == 0);
+    error = pthread_create(&store->keeper, NULL, keeper_run, store);
+    int mask_error = pthread_sigmask(SIG_SETMASK, &before, NULL);
+    ASSERT(mask_error == 0);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "start the store's thread");
+    }
+    store->has_keeper = true;
+    return PYR_OK;
+}
+
+static void keeper_stop(struct pyr_store *store)
+{
+    if (!store->has_keeper) {
+        return;
+    }
+    store_lock(store);
+    store->is_closing = true;
+    int error = pthread_cond_signal(&store->keeper_wake);
+    ASSERT(error == 0);
+    store_unlock(store);
+    io_loop_wake(store->loop);
+    error = pthread_join(store->keeper, NULL);
+    ASSERT(error == 0);
+    store->has_keeper = false;
+}
+
+/* -- Stores -- */
+
+static enum pyr_err store_sync_init(struct pyr_store *store, struct pyr_error *reterr)
+{
+    pthread_condattr_t attributes;
+    int error = pthread_condattr_init(&attributes);
+    if (error == 0) {
+        error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    }
+    if (error == 0) {
+        error = pthread_cond_init(&store->keeper_wake, &attributes);
+    }
+    if (error == 0) {
+        error = pthread_mutex_init(&store->lock, NULL);
+    }
+    if (error != 0) {
+        return err_set_errno(reterr, error, "make the store's lock");
+    }
+    (void)pthread_condattr_destroy(&attributes);
+
+    void *page =
+        mmap(NULL, FORK_MARK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) {
+        return err_set_errno(reterr, errno, "map a page");
+    }
+    *(uint8_t *)page = 1;
+    (void)madvise(page, FORK_MARK_BYTES, MADV_WIPEONFORK); /* Without it a fork is not noticed. */
+    store->fork_mark = page;
+    return PYR_OK;
+}
+
+static enum pyr_err store_world_open(struct pyr_store *store,
+                                     const struct pyr_store_options *options,
+                                     struct pyr_error *reterr)
+{
+    const enum io_backend backends[] = {IO_BACKEND_AUTO, IO_BACKEND_POSIX, IO_BACKEND_URING};
+    const struct io_options io_options = {.backend = backends[options->backend], .job_threads = 2};
+    enum pyr_err err = io_create(&io_options, &store->io, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    const struct io_loop_options loop_options = {.ops_max = STORE_OPS_MAX,
+                                                 .helps_while_waiting = true};
+    int error = io_loop_create(store->io, &loop_options, &store->loop);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "make the store's loop");
+    }
+    return PYR_OK;
+}
+
+static void recovery_fill(struct pyr_store *store,
+                          const struct shard_report *report,
+                          uint64_t duration_ns)
+{
+    store->recovery = (struct pyr_recovery){
+        .partitions = report->partitions,
+        .segments = report->segments,
+        .batches = report->batches,
+        .records = report->records,
+        .bytes_scanned = report->bytes_scanned,
+        .bytes_cut = report->bytes_cut,
+        .indexes_rebuilt = report->indexes_rebuilt,
+        .quarantined = report->quarantined,
+        .duration_us = duration_ns / 1000,
+        .was_clean = report->was_clean,
+    };
+    memcpy(store->recovery.cut_reason, report->cut_reason, sizeof store->recovery.cut_reason);
+}
+
+static enum pyr_err store_shard_open(struct pyr_store *store,
+                                     const char *path,
+                                     const struct pyr_store_options *options,
+                                     struct pyr_error *reterr)
+{
+    const struct folder_options folder_options = {.path = path, .must_exist = options->must_exist};
+    enum pyr_err err = folder_open(store->loop, &folder_options, &store->folder, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    const struct shard_options shard_options = {
+        .folder = &store->folder,
+        .cache_bytes_max = options->cache_max_size,
+        .buffer_time_ns = (uint64_t)options->max_buffer_time_ms * 1000000,
+        .wal_file_bytes = options->wal_file_bytes,
+        .wal_files_max = options->wal_files_max,
+        .accepts_clock_step = options->accept_clock_step,
+    };
+    struct shard_report report;
+    uint64_t begin_ns = io_now_mono_ns(store->io);
+    err = shard_open(store->loop, &shard_options, &store->shard, &report, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    recovery_fill(store, &report, io_now_mono_ns(store->io) - begin_ns);
+    return PYR_OK;
+}
+
+/* Undo what was opened, in reverse; accepts a half-open store. */
+static void store_free(struct pyr_store *store)
+{
+    shard_close(store->shard);
+    if (store->loop) {
+        io_timer_stop(store->loop, &store->gather_timer);
+    }
+    if (store->folder.lock) {
+        folder_close(&store->folder);
+    }
+    io_loop_destroy(store->loop);
+    io_destroy(store->io);
+    if (store->fork_mark) {
+        (void)munmap(bytes_unconst(store->fork_mark), FORK_MARK_BYTES);
+    }
+    (void)pthread_cond_destroy(&store->keeper_wake);
+    (void)pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+enum pyr_err pyr_store_open(const char *path,
+                            const struct pyr_store_options *options,
+                            struct pyr_store **ret_store,
+                            struct pyr_error *reterr)
+{
+    struct pyr_store_options defaults;
+    pyr_store_options_init(&defaults);
+    const struct pyr_store_options *given = options ? options : &defaults;
+    if (!path || !ret_store) {
+        return err_set(reterr, PYR_ERR_INVALID, "path or ret_store is NULL");
+    }
+    enum pyr_err err = store_options_check(given, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct pyr_store *store = calloc(1, sizeof *store);
+    if (!store) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "open store '%s'", path);
+    }
+    store->gather_timer.deadline_ns = IO_TIME_NEVER;
+    store->is_cached = given->cache_enabled;
+    err = store_sync_init(store, reterr);
+    if (err == PYR_OK) {
+        err = store_world_open(store, given, reterr);
+    }
+    if (err == PYR_OK) {
+        err = store_shard_open(store, path, given, reterr);
+    }
+    if (err == PYR_OK) {
+        err = keeper_start(store, reterr);
+    }
+    if (err != PYR_OK) {
+        store_free(store);
+        err_wrap(reterr, "open store '%s'", path);
+        return err;
+    }
+    (void)snprintf(store->describe, sizeof store->describe, "%s", shard_describe(store->shard));
+    *ret_store = store;
+    return PYR_OK;
+}
+
+void pyr_store_close(struct pyr_store *store)
+{
+    if (!store || store_check_fork(store, NULL) != PYR_OK) {
+        return; /* A forked child leaves its parent's store alone. */
+    }
+    ASSERT(store->log_count == 0);
+    keeper_stop(store);
+    store_free(store);
+}
+
+void pyr_store_recovery(struct pyr_store *store, struct pyr_recovery *ret_recovery)
+{
+    *ret_recovery = store->recovery;
+}
+
+const char *pyr_store_describe(struct pyr_store *store)
+{
+    return store->describe;
+}
+
+/* -- Logs -- */
+
+static struct partition_options partition_options_of(const struct pyr_store *store,
+                                                     const struct pyr_log_options *options)
+{
+    const enum partition_policy policies[] = {PARTITION_POLICY_ALWAYS, PARTITION_POLICY_BATCH,
+                                              PARTITION_POLICY_OS};
+
+    uint64_t interval_ms = options->sync == PYR_SYNC_OS ? 1 : options->sync_interval_ms;
+    return (struct partition_options){
+        .policy = policies[options->sync],
+        .interval_ns = interval_ms * 1000000,
+        .hand_over_at_once = options->hand_over_at_once,
+        .sync_on_write = options->sync_on_write,
+        .is_cached = store->is_cached,
+        .use_mmap = options->use_mmap,
+        .is_compacted = options->is_compacted,
+        .segment_bytes = options->segment_max_size,
+        .segment_age_ms = options->segment_max_age_ms,
+        .retention_ms = options->retention_ms,
+        .retention_bytes = options->retention_bytes,
+    };
+}
+
+enum pyr_err pyr_store_log(struct pyr_store *store,
+                           const char *topic,
+                           uint32_t partition,
+                           const struct pyr_log_options *options,
+                           struct pyr_log **ret_log,
+                           struct pyr_error *reterr)
+{
+    struct pyr_log_options defaults;
+    pyr_log_options_init(&defaults);
+    const struct pyr_log_options *given = options ? options : &defaults;
+    enum pyr_err err = store_check_fork(store, reterr);
+    if (err == PYR_OK) {
+        err = log_options_check(given, reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    char name[LOG_NAME_BYTES_MAX];
+    int written = snprintf(name, sizeof name, "%s-%" PRIu32, topic ? topic : "", partition);
+    if (!topic || written < 0 || (size_t)written >= sizeof name) {
+        return err_set(reterr, PYR_ERR_INVALID, "a topic's name has 1 to %d bytes",
+                       TOPIC_NAME_BYTES_MAX);
+    }
+    struct pyr_log *log = calloc(1, sizeof *log);
+    if (!log) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "open log '%s'", name);
+    }
+    log->store = store;
+    log->options = *given;
+    log->options.store = NULL;
+    const struct partition_options partition_options = partition_options_of(store, given);
+    store_lock(store);
+    err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
+    store->log_count += err == PYR_OK;
+    store_tend(store);
+    store_unlock(store);
+    if (err != PYR_OK) {
+        free(log);
+        return err;
+    }
+    *ret_log = log;
+    return PYR_OK;
+}
+
+enum pyr_err pyr_log_open(const char *path,
+                          const struct pyr_log_options *options,
+                          struct pyr_log **ret_log,
+                          struct pyr_error *reterr)
+{
+    struct pyr_store *store = NULL;
+    enum pyr_err err = pyr_store_open(path, options ? options->store : NULL, &store, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct pyr_log *log = NULL;
+    err = pyr_store_log(store, "log", 0, options, &log, reterr);
+    if (err != PYR_OK) {
+        pyr_store_close(store);
+        return err;
+    }
+    log->owns_store = true;
+    *ret_log = log;
+    return PYR_OK;
+}
+
+void pyr_log_close(struct pyr_log *log)
+{
+    if (!log || store_check_fork(log->store, NULL) != PYR_OK) {
+        return;
+    }
+    struct pyr_store *store = log->store;
+    enum pyr_err err = pyr_log_sync(log, NULL);
+    store_lock(store);
+    if (err != PYR_OK && log->has_room) {
+        log_drop(log);
+    }
+    shard_partition_release(log->partition);
+    store->log_count--;
+    store_unlock(store);
+    bool owns_store = log->owns_store;
+    free(log);
+    if (owns_store) {
+        pyr_store_close(store);
+    }
+}
+
+struct pyr_store *pyr_log_store(struct pyr_log *log)
+{
+    return log->store;
+}
+
+void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat)
+{
+    store_lock(log->store);
+    const struct partition *partition = log->partition;
+    struct segment_end end = segment_log_end(partition->segments);
+    *ret_stat = (struct pyr_log_stat){
+        .offset_first = partition->offset_start,
+        .offset_end = log_offset_next(log),
+        .offset_committed = partition->offset_committed,
+        .offset_durable = partition->offset_durable,
+        .segment = end.segment,
+        .segment_bytes = end.bytes + partition->cached.bytes_unwritten,
+        .segments = segment_log_segments(partition->segments),
+        .bytes = segment_log_bytes(partition->segments),
+        .cache_bytes = partition->cached.bytes,
+        .appends_waiting = partition->appends_waited,
+        .has_failed = shard_health(log->store->shard, NULL) != PYR_OK,
+    };
+    store_unlock(log->store);
+}

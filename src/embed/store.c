@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * embed/store - the lock, the driver, the keeper.
+ */
+#include "embed/store.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "embed/log.h"
+
+void store_lock(struct pyr_store *store)
+{
+    int error = pthread_mutex_lock(&store->lock);
+    ASSERT(error == 0);
+}
+
+void store_unlock(struct pyr_store *store)
+{
+    int error = pthread_mutex_unlock(&store->lock);
+    ASSERT(error == 0);
+}
+
+enum pyr_err store_check_fork(const struct pyr_store *store, struct pyr_error *reterr)
+{
+    if (*store->fork_mark != 1) {
+        return err_set(
+            reterr, PYR_ERR_FORKED,
+            "this store was opened before a fork, in another process; open it again after "
+            "the fork, in one of the two");
+    }
+    return PYR_OK;
+}
+
+/* -- Waiters -- */
+
+bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
+{
+    switch (waiter->kind) {
+    case WAITER_COMMITTED:
+        return waiter->log->partition->offset_committed >= waiter->offset_end;
+    case WAITER_DURABLE:
+        return waiter->log->partition->offset_durable >= waiter->offset_end;
+    case WAITER_PROGRESS:
+        return shard_progress(store->shard) != waiter->progress;
+    }
+    ASSERT(false);
+    return false;
+}
+
+static void waiter_push(struct pyr_store *store, struct waiter *waiter)
+{
+    ASSERT(!waiter->is_listed);
+
+    waiter->is_listed = true;
+    waiter->next = NULL;
+    waiter->prev = store->waiters_last;
+    if (store->waiters_last) {
+        store->waiters_last->next = waiter;
+    } else {
+        store->waiters_first = waiter;
+    }
+    store->waiters_last = waiter;
+}
+
+static void waiter_remove(struct pyr_store *store, struct waiter *waiter)
+{
+    ASSERT(waiter->is_listed);
+
+    waiter->is_listed = false;
+    if (waiter->prev) {
+        waiter->prev->next = waiter->next;
+    } else {
+        store->waiters_first = waiter->next;
+    }
+    if (waiter->next) {
+        waiter->next->prev = waiter->prev;
+    } else {
+        store->waiters_last = waiter->prev;
+    }
+}
+
+/* Take the waiters whose condition holds, or never will, out of the list. Those that sleep are
+ * returned, linked by `next`, to be posted once the lock is given back; the others see is_done by
+ * themselves, and setting it is the last touch. */
+static struct waiter *waiters_take_ready(struct pyr_store *store)
+{
+    enum pyr_err health = shard_health(store->shard, NULL);
+    struct waiter *taken = NULL;
+    struct waiter *waiter = store->waiters_first;
+    while (waiter) {
+        struct waiter *next = waiter->next;
+        bool is_ready = waiter_is_ready(store, waiter);
+        if (is_ready || health != PYR_OK) {
+            waiter_remove(store, waiter);
+            waiter->err = is_ready ? PYR_OK : health;
+            bool must_post = !waiter->is_posted;
+            if (must_post) {
+                waiter->is_posted = true;
+                waiter->next = taken;
+                taken = waiter;
+            }
+            atomic_store_explicit(&waiter->is_done, true, memory_order_release);
+        }
+        waiter = next;
+    }
+    return taken;
+}
+
+/* Wake those that waiters_take_ready returned (EMB-3). Without the lock: a woken thread goes
+ * straight on. */
+static void waiters_post(struct waiter *taken)
+{
+    while (taken) {
+        struct waiter *next = taken->next;
+        int error = sem_post(&taken->wake);
+        ASSERT(error == 0);
+        taken = next;
+    }
+}
+
+/* -- Driving -- */
+
+void store_tend(struct pyr_store *store)
+{
+    if (store->is_driven) {
+        return;
+    }
+    for (struct waiter *waiter = store->waiters_first; waiter; waiter = waiter->next) {
+        if (waiter->is_passive) {
+            continue;
+        }
+        if (!waiter->is_posted) {
+            waiter->is_posted = true;
+            int error = sem_post(&waiter->wake);
+            ASSERT(error == 0);
+        }
+        return; /* Told to drive. EMB-2 */
+    }
+    bool must_wake =
+        store->keeper_until_ns != 0 && (io_loop_pending(store->loop) > 0 ||
+                                        io_loop_timer_ns(store->loop) < store->keeper_until_ns);
+    if (must_wake) {
+        store->keeper_until_ns = 0;
+        int error = pthread_cond_signal(&store->keeper_wake);
+        ASSERT(error == 0);
+    }
+}
+
+/* One turn: wait without the lock, fold in what came, start the next flush, and only then wake
+ * those that are done, so that the device is never idle while threads are woken. With the lock,
+ * before and after. */
+void store_drive(struct pyr_store *store, uint64_t deadline_ns)
+{
+    ASSERT(!store->is_driven); /* EMB-1 */
+
+    store->is_driven = true;
+    store_unlock(store);
+    io_loop_wait(store->loop, deadline_ns);
+    store_lock(store);
+    (void)io_loop_dispatch(store->loop);
+    shard_step(store->shard);
+    log_seal_ready(store, false);
+    io_loop_flush(store->loop);
+    struct waiter *taken = waiters_take_ready(store);
+    if (taken) {
+        store_unlock(store);
+        waiters_post(taken);
+        store_lock(store);
+    }
+    store->is_driven = false;
+}
+
+/* Sleep on the own semaphore. Returns false if the deadline passed first. */
+static bool waiter_sleep(struct waiter *waiter, uint64_t deadline_ns)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                   .tv_nsec = (long)(deadline_ns % 1000000000)};
+    for (;;) {
+        int result = deadline_ns == IO_TIME_NEVER
+                         ? sem_wait(&waiter->wake)
+                         : sem_clockwait(&waiter->wake, CLOCK_MONOTONIC, &until);
+        if (result == 0) {
+            return true;
+        }
+        if (errno == ETIMEDOUT) {
+            return false;
+        }
+        ASSERT(errno == EINTR);
+    }
+}
+
+enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, uint64_t deadline_ns)
+{
+    int error = sem_init(&waiter->wake, 0, 0);
+    ASSERT(error == 0);
+    waiter->progress = shard_progress(store->shard);
+    atomic_init(&waiter->is_done, false);
+    waiter->is_posted = false;
+    waiter->is_listed = false;
+    waiter->err = PYR_OK;
+    waiter_push(store, waiter);
+
+    bool is_late = false;
+    while (!atomic_load_explicit(&waiter->is_done, memory_order_acquire) && !is_late) {
+        if (!store->is_driven && !waiter->is_passive) {
+            waiter->is_posted = true;
+            store_drive(store, deadline_ns);
+            waiter->is_posted = false;
+            is_late = deadline_ns != IO_TIME_NEVER && io_now_mono_ns(store->io) >= deadline_ns;
+            continue;
+        }
+        waiter->is_posted = false;
+        store_unlock(store);
+        is_late = !waiter_sleep(waiter, deadline_ns);
+        if (atomic_load_explicit(&waiter->is_done, memory_order_acquire) && !is_late) {
+            (void)sem_destroy(&waiter->wake);
+            return waiter->err;
+        }
+        store_lock(store);
+    }
+
+    enum pyr_err err = PYR_ERR_TIMEOUT;
+    if (atomic_load_explicit(&waiter->is_done, memory_order_acquire)) {
+        err = waiter->err;
+    } else {
+        waiter_remove(store, waiter);
+    }
+    store_tend(store);
+    store_unlock(store);
+    if (is_late && err != PYR_ERR_TIMEOUT && waiter->is_posted) {
+        /* It was done in the moment its time was up, and a post is on its way. */
+        while (!waiter_sleep(waiter, IO_TIME_NEVER)) {
+        }
+    }
+    (void)sem_destroy(&waiter->wake);
+    return err;
+}
