@@ -306,7 +306,8 @@ static void uring_flush(struct io_loop *base)
 static void reap_and_refill(struct uring_loop *loop)
 {
     reap(loop);
-    if (!loop->is_dead && (loop->waiting_first || io_uring_sq_ready(&loop->ring) > 0)) {
+    bool has_more = loop->waiting_first || !loop->is_wake_armed;
+    if (!loop->is_dead && (has_more || io_uring_sq_ready(&loop->ring) > 0)) {
         flush(loop);
     }
 }
