@@ -4,8 +4,8 @@
  *
  * Built on x86-64 only; elsewhere checksum_other.c stands in its place.
  */
+#include <immintrin.h>
 #include <isa-l/crc.h>
-#include <nmmintrin.h>
 
 #include "base/assert.h"
 #include "base/checksum.h"
@@ -45,6 +45,13 @@ __attribute__((target("sse4.2"))) uint32_t checksum_crc32c_serial(uint32_t seed_
     return ~tail_crc;
 }
 
+/* Mark the upper halves of the vector registers as unused. ISA-L 2.30 leaves them in use, and from
+ * then on every SSE instruction of the thread must preserve them: XXH3 falls from 32 to 5 GB/s. */
+__attribute__((target("avx"))) static void clear_upper_halves(void)
+{
+    _mm256_zeroupper();
+}
+
 uint32_t checksum_crc32c_fold(uint32_t seed_crc, struct bytes data)
 {
     ASSERT(data.data || data.count == 0);
@@ -59,6 +66,9 @@ uint32_t checksum_crc32c_fold(uint32_t seed_crc, struct bytes data)
         crc = crc32_iscsi(at, (int)piece, crc);
         at += piece;
         rest -= piece;
+    }
+    if (__builtin_cpu_supports("avx")) {
+        clear_upper_halves(); /* SUM-4 */
     }
     return ~crc;
 }
