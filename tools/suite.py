@@ -155,7 +155,8 @@ class Suite:
         self.allowed = read_skips(ROOT / CI_SKIPS)
         self.built = {}
         self.children = set()
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # The signal handler may run while its own thread holds it.
+        self.is_stopping = False
 
     def environment(self, kind=None):
         percent = min(LENGTH_PERCENT[self.length], KIND_PERCENT.get(kind, 1000))
@@ -172,10 +173,12 @@ class Suite:
 
     def execute(self, words, seconds_max, cwd=ROOT, env=None):
         """Run a program; return its exit status and what it printed, both streams in one."""
-        child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT, start_new_session=True)
         with self.lock:
+            if self.is_stopping:
+                return "interrupted", ""
+            child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT, start_new_session=True)
             self.children.add(child)
         try:
             output, _ = child.communicate(timeout=seconds_max)
@@ -190,8 +193,15 @@ class Suite:
                 self.children.discard(child)
         return status, output.decode(errors="replace")
 
+    def stop(self, *_):
+        """End all programs and the run; also the handler of SIGINT and SIGTERM."""
+        self.kill_children()
+        raise KeyboardInterrupt
+
     def kill_children(self):
+        """Kill each program that runs, with its whole session, and let no other start."""
         with self.lock:
+            self.is_stopping = True
             for child in self.children:
                 try:
                     os.killpg(child.pid, signal.SIGKILL)
@@ -371,7 +381,8 @@ def main():
             fcntl.flock(lock, fcntl.LOCK_EX)
         scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=ROOT / "build"))
         suite = Suite(options.length, scratch)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        signal.signal(signal.SIGINT, suite.stop)
+        signal.signal(signal.SIGTERM, suite.stop)
         try:
             total = run_all(suite, parts, options.setup_seconds)
         finally:

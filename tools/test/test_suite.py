@@ -4,9 +4,11 @@ import contextlib
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -129,7 +131,8 @@ class Judge(unittest.TestCase):
 class WholeRun(unittest.TestCase):
     """The suite on a small project of its own, whose path has a space."""
 
-    def run_suite(self, rows, *arguments, **env):
+    def start(self, rows, **env):
+        """Start the suite with the parts @rows; return its folder and its process."""
         holder = tempfile.TemporaryDirectory(prefix="a clone ")
         self.addCleanup(holder.cleanup)
         root = Path(holder.name)
@@ -139,11 +142,33 @@ class WholeRun(unittest.TestCase):
         (root / "docs/testing.md").write_text(Table.HEAD + rows)
         environment = {key: value for key, value in os.environ.items() if key != "CI"}
         environment.update(env)
-        done = subprocess.run([sys.executable, str(root / "tools/suite.py"), *arguments], text=True,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment,
-                              stderr=subprocess.STDOUT, check=False, cwd="/")
+        return root, subprocess.Popen(
+            [sys.executable, str(root / "tools/suite.py")], text=True, env=environment, cwd="/",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def run_suite(self, rows, **env):
+        root, child = self.start(rows, **env)
+        output, _ = child.communicate(timeout=60)
         self.assertEqual(list((root / "build").glob("scratch-*")), [])
-        return done.returncode, done.stdout
+        return child.returncode, output
+
+    def test_interrupt(self):
+        """Ctrl-C and SIGTERM end the run, its programs and its scratch folder at once"""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            root, child = self.start("| a | fast | 5 | `sh -c 'echo $$ >\"$PYRALOG_ROOT/pid\"; "
+                                     "exec sleep 100'` | x |\n")
+            pid = root / "pid"
+            for _ in range(1000):
+                if pid.exists() and pid.read_text().strip():
+                    break
+                time.sleep(0.01)
+            os.kill(child.pid, number)
+            output, _ = child.communicate(timeout=20)
+            self.assertNotEqual(child.returncode, 0)
+            self.assertRegex(output.splitlines()[-1], r"^0 passed, 1 failed, 0 skipped$")
+            self.assertEqual(list((root / "build").glob("scratch-*")), [])
+            with self.assertRaises(ProcessLookupError):
+                os.kill(int(pid.read_text()), 0)
 
     def test_pass(self):
         """a run that passes says so in its last line"""

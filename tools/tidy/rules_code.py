@@ -36,7 +36,7 @@ BOUND = [
 BAD_WORDS = {"size": "bytes or count", "len": "bytes or count", "sz": "bytes or count",
              "term": "epoch"}
 FOREIGN_NAMES = {
-    "size_t", "ssize_t", "sizeof", "st_size", "iov_len", "f_bsize", "f_frsize",
+    "SIZE_MAX", "SSIZE_MAX", "size_t", "ssize_t", "sizeof", "st_size", "iov_len", "f_bsize", "f_frsize",
     "st_blksize", "si_size", "ss_size", "contentSize", "msg_iovlen", "compact_size",
     "malloc_usable_size", "cq_off", "resp_len", "ring_sz", "getpagesize", "stat_size",
 }
