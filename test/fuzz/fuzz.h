@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 /** Run the target on @data. Returns 0; aborts on what must not be. The name is libFuzzer's. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count); /* NOLINT: libFuzzer's name. */
+/* NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count);
 
 #endif /* FUZZ_FUZZ_H */

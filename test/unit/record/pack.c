@@ -82,8 +82,8 @@ static size_t pack_zstd(enum pack_way way, struct bytes data, struct bytes_mut o
 {
     ZSTD_CCtx *encoder = ZSTD_createCCtx();
     CHECK(encoder);
-    int has_size = way == PACK_WAY_ZSTD;
-    CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(encoder, ZSTD_c_contentSizeFlag, has_size)));
+    int is_bytes_told = way == PACK_WAY_ZSTD;
+    CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(encoder, ZSTD_c_contentSizeFlag, is_bytes_told)));
     size_t bytes = ZSTD_compress2(encoder, out.data, out.count, data.data, data.count);
     CHECK(!ZSTD_isError(bytes));
     CHECK_INT(ZSTD_freeCCtx(encoder), 0);

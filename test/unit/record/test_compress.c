@@ -216,7 +216,7 @@ TEST(compress_unpack, refuses_bombs)
 }
 
 /* A frame that declares little and brings much is damage, not a large batch. */
-TEST(compress_unpack, refuses_a_frame_that_lies_about_its_size)
+TEST(compress_unpack, refuses_a_frame_that_declares_another_count)
 {
     struct bytes_mut text = text_make(3000, 5, 2);
     struct bytes_mut packed = pack(PACK_WAY_LZ4_CHECKED, view(text));
