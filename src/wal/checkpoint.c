@@ -128,6 +128,7 @@ enum pyr_err wal_run_write(struct io *io,
     }
     put_le64(image.data + WAL_TWIN_HEADER_BYTES, run->run);
     put_le64(image.data + WAL_TWIN_HEADER_BYTES + 8, run->random);
+    put_le64(image.data + WAL_TWIN_HEADER_BYTES + 16, run->files);
     wal_twin_seal(image, WAL_TWIN_RUN, identity, WAL_RUN_BYTES);
     struct wal_twin_name name = {WAL_TWIN_RUN, folder, "run"};
     enum pyr_err err = wal_twin_write(io, &name, (struct bytes){image.data, image.count}, reterr);
@@ -151,7 +152,11 @@ enum pyr_err wal_run_read(struct io *io,
         wal_twin_free(io, &twin);
         return err_set(reterr, PYR_ERR_CORRUPT, "'%s/run' makes no sense", folder);
     }
-    *ret_run = (struct wal_run){get_le64(twin.body.data), get_le64(twin.body.data + 8)};
+    *ret_run = (struct wal_run){
+        .run = get_le64(twin.body.data),
+        .random = get_le64(twin.body.data + 8),
+        .files = get_le64(twin.body.data + 16),
+    };
     wal_twin_free(io, &twin);
     return PYR_OK;
 }

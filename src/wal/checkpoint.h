@@ -8,6 +8,7 @@
  *                        24 u64 resume at     56 u32 bytes used of it   60 u32 zero
  *                        64 the caller's body
  * Body of `run`:          0 u64 run            8 u64 a random number drawn at that start
+ *                        16 u64 files that the journal had then at least
  *
  * A checkpoint:   1. the job replaces `checkpoint` (new, sync, rename, sync folder)
  *                 2. its mark, with number and place, goes into the journal, durable
@@ -34,7 +35,7 @@
 #include "wal/twin.h"
 
 #define WAL_CHECKPOINT_HEADER_BYTES 64
-#define WAL_RUN_BYTES               16
+#define WAL_RUN_BYTES               24
 
 struct wal_checkpoint {
     uint64_t number;
@@ -47,6 +48,7 @@ struct wal_checkpoint {
 struct wal_run {
     uint64_t run;
     uint64_t random; /* Tells a rolled-back storage that counts up again from its former self. */
+    uint64_t files;  /* Fewer than these at a start: some are missing. */
 };
 
 /* A checkpoint on its way. */

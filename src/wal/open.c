@@ -343,6 +343,10 @@ static enum pyr_err journal_read(struct wal *wal, struct pyr_error *reterr)
                              .without_direct = wal->options.without_direct,
                          },
                          reterr);
+    if (err == PYR_OK && wal->files.count < run.files) {
+        return err_set(reterr, PYR_ERR_CORRUPT, "'%s': %u journal files of %llu are there",
+                       wal->folder, wal->files.count, (unsigned long long)run.files);
+    }
     return err == PYR_OK ? files_classify(wal, reterr) : err;
 }
 
@@ -473,7 +477,11 @@ enum pyr_err wal_start(struct wal *wal, struct pyr_error *reterr)
     if (err != PYR_OK) {
         return err;
     }
-    struct wal_run run = {.run = wal->run + 1, .random = io_random_seed(wal->io)};
+    struct wal_run run = {
+        .run = wal->run + 1,
+        .random = io_random_seed(wal->io),
+        .files = wal->files.count,
+    };
     err = wal_run_write(wal->io, wal->folder, &wal->identity, &run, reterr);
     if (err != PYR_OK) {
         return err;

@@ -191,6 +191,7 @@ static enum pyr_err flush_try(struct wal_replay *replay,
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(data);
     struct wal_flush_header header;
     if (!wal_flush_header_decode(identity, place, data, &header) ||
         !flush_continues(&replay->link, &header)) {
@@ -222,11 +223,11 @@ struct rest {
     uint64_t leftovers;    /* Flushes of lower runs. */
 };
 
-static void rest_note(struct wal_replay *replay,
-                      struct rest *rest,
+static void rest_note(struct rest *rest,
+                      const struct wal_link *link,
                       const struct wal_flush_header *header)
 {
-    if (header->run < replay->link.run) {
+    if (header->run < link->run) {
         rest->leftovers++;
         return;
     }
@@ -237,28 +238,85 @@ static void rest_note(struct wal_replay *replay,
     }
 }
 
-/* Look at every block of @file from @position on. */
-static enum pyr_err rest_scan(struct wal_replay *replay,
-                              struct rest *rest,
-                              const struct wal_file *file,
-                              int64_t position,
+void wal_replay_rest_begin(struct wal_replay *replay)
+{
+    const struct wal_files *files = replay->options.files;
+    uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
+    replay->rest_file = wal_files_find(files, generation);
+    replay->rest_position = wal_file_position_of(&files->identity, replay->link.position);
+    if (!replay->rest_file) {
+        replay->rest_file = wal_files_after(files, generation);
+        replay->rest_position = WAL_FILE_DATA_POSITION;
+    }
+    replay->end = 0;
+}
+
+/* Look at the block where the search stands, and set *@ret_is_flush if a flush begins there; then
+ * its header is in replay->header. */
+static enum pyr_err rest_look(struct wal_replay *replay,
+                              bool *ret_is_flush,
                               struct pyr_error *reterr)
 {
     const struct wal_identity *identity = &replay->options.files->identity;
-    int64_t end = (int64_t)identity->file_bytes - BLOCK_BYTES;
-    for (; position < end; position += BLOCK_BYTES) {
-        const uint8_t *data = NULL;
-        enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
-        if (err != PYR_OK) {
-            return err;
+    const struct wal_file *file = replay->rest_file;
+    int64_t position = replay->rest_position;
+    const uint8_t *data = NULL;
+    enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    ASSERT(data);
+    uint64_t place = file->generation * identity->file_bytes + (uint64_t)position;
+    *ret_is_flush = get_le32(data) == WAL_FLUSH_MAGIC &&
+                    wal_flush_header_decode(identity, place, data, &replay->header);
+    return PYR_OK;
+}
+
+enum pyr_err wal_replay_rest_next(struct wal_replay *replay,
+                                  const struct wal_flush_header **ret_header,
+                                  struct pyr_error *reterr)
+{
+    const struct wal_files *files = replay->options.files;
+    int64_t end = (int64_t)files->identity.file_bytes - BLOCK_BYTES;
+    *ret_header = NULL;
+    replay->end = 0;
+    while (replay->rest_file) {
+        bool is_flush = false;
+        if (replay->rest_position < end && replay->rest_file->state != WAL_FILE_DAMAGED) {
+            enum pyr_err err = rest_look(replay, &is_flush, reterr);
+            if (err != PYR_OK) {
+                return err;
+            }
         }
-        struct wal_flush_header header;
-        uint64_t place = file->generation * identity->file_bytes + (uint64_t)position;
-        if (get_le32(data) == WAL_FLUSH_MAGIC &&
-            wal_flush_header_decode(identity, place, data, &header)) {
-            rest_note(replay, rest, &header);
+        replay->rest_position += BLOCK_BYTES;
+        if (replay->rest_position >= end) {
+            replay->rest_file = wal_files_after(files, replay->rest_file->generation);
+            replay->rest_position = WAL_FILE_DATA_POSITION;
+        }
+        if (is_flush) {
+            *ret_header = &replay->header;
+            return PYR_OK;
         }
     }
+    return PYR_OK;
+}
+
+enum pyr_err wal_replay_rest_entries(struct wal_replay *replay, struct pyr_error *reterr)
+{
+    const struct wal_identity *identity = &replay->options.files->identity;
+    uint64_t place = replay->header.position;
+    const struct wal_file *file =
+        wal_files_find(replay->options.files, wal_generation_of(identity, place));
+    ASSERT(file);
+    enum pyr_err err = window_need(replay, file, wal_file_position_of(identity, place),
+                                   replay->header.bytes, &replay->flush, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    replay->at = WAL_FLUSH_HEADER_BYTES;
+    replay->seed = wal_entry_seed(
+        identity, &(struct wal_place){place, replay->header.run, replay->header.sequence});
+    (void)entries_are_good(replay); /* Those before the first bad one can still be read. */
     return PYR_OK;
 }
 
@@ -288,18 +346,21 @@ static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *rete
         .proof_upto = replay->options.checkpoint_durable_upto,
     };
     const struct wal_file *file = wal_files_find(files, generation);
-    int64_t position = wal_file_position_of(&files->identity, rest.bad_position);
     char path[PATH_BYTES_MAX];
     wal_files_path(files, file ? file->slot : 0, path);
-    while (file) {
-        enum pyr_err err = rest_scan(replay, &rest, file, position, reterr);
+    wal_replay_rest_begin(replay);
+    const struct wal_flush_header *header = NULL;
+    do {
+        enum pyr_err err = wal_replay_rest_next(replay, &header, reterr);
         if (err != PYR_OK) {
             return err;
         }
-        file = wal_files_after(files, file->generation);
-        position = WAL_FILE_DATA_POSITION;
-    }
-    if (rest.proof_upto > rest.bad_position && !MUTANT(corrupt_tail_as_torn)) {
+        if (header) {
+            rest_note(&rest, &replay->link, header);
+        }
+    } while (header);
+    replay->proof_upto = rest.proof_upto;
+    if (rest.proof_upto > rest.bad_position && !MUTANT(corrupt_tail_as_torn)) { /* REPL-2 */
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "'%s' at position %lld: a flush is damaged, but %s says that the journal "
                        "was durable up to %llu; 'pyralog log repair' says what would be lost",

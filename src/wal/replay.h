@@ -73,6 +73,10 @@ struct wal_replay {
     uint32_t end; /* Where the entries end. */
     struct wal_replay_entry entry;
     struct wal_replay_report report;
+    /* The search behind the end. */
+    const struct wal_file *rest_file; /* NULL: done. */
+    int64_t rest_position;
+    uint64_t proof_upto; /* The highest durable_upto known at the end. */
 };
 
 /** Prepare @replay; it reads nothing yet. */
@@ -96,5 +100,21 @@ bool wal_replay_entry(struct wal_replay *replay, struct wal_entry_view *ret_view
 MUST_CHECK enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
                                               const struct wal_replay_entry **ret_entry,
                                               struct pyr_error *reterr);
+
+/* -- What lies behind the end, for the verdict and for an inspection -- */
+
+/** Begin to search behind the last good flush, once the chain has ended, well or not. */
+void wal_replay_rest_begin(struct wal_replay *replay);
+
+/** Give the next header that is valid at its place, or NULL behind the last file. It belongs to the
+ * chain that was lost, or to an older run. Blocks. */
+MUST_CHECK enum pyr_err wal_replay_rest_next(struct wal_replay *replay,
+                                             const struct wal_flush_header **ret_header,
+                                             struct pyr_error *reterr);
+
+/** Read the entries of the flush that wal_replay_rest_next gave; wal_replay_entry then gives those
+ * before the first bad one. Blocks. */
+MUST_CHECK enum pyr_err wal_replay_rest_entries(struct wal_replay *replay,
+                                                struct pyr_error *reterr);
 
 #endif /* WAL_REPLAY_H */

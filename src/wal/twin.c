@@ -135,7 +135,7 @@ enum pyr_err wal_twin_write(struct io *io,
 static enum verdict twin_judge(struct bytes copy,
                                enum wal_twin_kind kind,
                                const struct wal_identity *identity,
-                               struct bytes *ret_body)
+                               struct wal_twin *twin)
 {
     const uint8_t *data = copy.data;
     uint64_t body_bytes = get_le64(data + 32);
@@ -157,7 +157,9 @@ static enum verdict twin_judge(struct bytes copy,
     if (!is_ours) {
         return VERDICT_FOREIGN;
     }
-    *ret_body = (struct bytes){data + WAL_TWIN_HEADER_BYTES, (size_t)body_bytes};
+    twin->body = (struct bytes){data + WAL_TWIN_HEADER_BYTES, (size_t)body_bytes};
+    memcpy(twin->identity.storage_id, data + 8, WAL_STORAGE_ID_BYTES);
+    twin->identity.shard = get_le32(data + 24);
     return VERDICT_GOOD;
 }
 
@@ -187,12 +189,9 @@ static enum verdict twin_choose(struct bytes whole,
     size_t half = whole.count / COPIES;
     enum verdict worst = VERDICT_BAD;
     for (size_t copy = 0; copy < COPIES; copy++) {
-        struct bytes body = {0};
-        enum verdict verdict =
-            twin_judge((struct bytes){whole.data + copy * half, half}, kind, identity, &body);
-        if (verdict == VERDICT_GOOD && !twin->body.data) {
-            twin->body = body;
-        } else if (verdict != VERDICT_GOOD) {
+        struct bytes half_bytes = {whole.data + copy * half, half};
+        enum verdict verdict = twin_judge(half_bytes, kind, identity, twin);
+        if (verdict != VERDICT_GOOD) {
             twin->copies_bad++;
             worst = verdict != VERDICT_BAD ? verdict : worst;
         }

@@ -49,8 +49,9 @@ struct wal_twin_name {
 /* A twin file as it was read. */
 struct wal_twin {
     uint8_t *memory;
-    struct bytes body;   /* Inside memory. */
-    uint32_t copies_bad; /* 0 or 1. */
+    struct wal_identity identity; /* Whose it is; file_bytes is 0. */
+    struct bytes body;            /* Inside memory. */
+    uint32_t copies_bad;          /* 0 or 1. */
 };
 
 /** Return the bytes of an image, one of the two copies, whose body has @body_bytes. */

@@ -6,8 +6,8 @@
  * of it. A "kill" is a copy of the folder taken at that moment: what a program that dies there
  * leaves behind (test/fault does the same with a disk that forgets what was not synced).
  */
-#ifndef TEST_UNIT_WAL_JOURNAL_CASE_H
-#define TEST_UNIT_WAL_JOURNAL_CASE_H
+#ifndef WAL_JOURNAL_CASE_H
+#define WAL_JOURNAL_CASE_H
 
 #include "lib/case.h"
 #include "unit/io/seam.h"
@@ -109,4 +109,4 @@ void journal_case_copy(struct journal_case *c, const char *from, const char *to)
 /** Return the texts replayed, joined by spaces; padding is left out. Rotating buffer. */
 const char *journal_case_texts(const struct journal_case *c);
 
-#endif /* TEST_UNIT_WAL_JOURNAL_CASE_H */
+#endif /* WAL_JOURNAL_CASE_H */

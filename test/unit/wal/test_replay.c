@@ -389,3 +389,20 @@ TEST(replay, misses_the_file_that_it_begins_at)
 
     journal_case_deinit(&c);
 }
+
+/* The last file missing breaks no chain, but it was there at the last start. */
+TEST(replay, misses_a_file_behind_the_chain)
+{
+    struct journal_case c;
+    journal_case_init(&c);
+    journal_case_start(&c);
+    journal_case_settle(&c);
+    journal_case_stop(&c);
+    journal_case_start(&c);
+    journal_case_stop(&c);
+    CHECK_INT(io_remove(c.io, seam_path(c.options.folder, "00000003.wal")), 0);
+
+    CHECK_INT(journal_case_open(&c), PYR_ERR_CORRUPT);
+
+    journal_case_deinit(&c);
+}

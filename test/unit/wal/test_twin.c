@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two small files that every start needs, and what happens when they are damaged or stale.
+ * The two small files that every start needs, and what happens when they are damaged or stale
+ * (wal/twin.c, wal/checkpoint.c).
  */
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The journal's life: append, acknowledge, roll, checkpoint, recycle, stop, open.
+ * The journal's life: append, acknowledge, roll, checkpoint, recycle, stop, open. Covers
+ * wal/open.c, wal/checkpoint.c and wal/files.c beside wal/wal.c.
  */
 #include <stdio.h>
 
@@ -151,7 +152,8 @@ TEST(wal, replays_only_what_follows_the_checkpoint_in_recycled_files)
             journal_case_checkpoint(&c, text, position);
             expected[0] = '\0';
         } else {
-            (void)strcat(strcat(expected, expected[0] ? " " : ""), text);
+            size_t used = strlen(expected);
+            (void)snprintf(expected + used, sizeof expected - used, used ? " %s" : "%s", text);
         }
     }
     journal_case_wait(&c, journal_case_append(&c, "40", 9000));
