@@ -50,7 +50,7 @@ HEADERS_OF_ROOM = {
 LIBRARY_ROOMS = {
     "xxhash.h": ["base"], "isa-l.h": ["base"], "isa-l/": ["base"],
     "lz4.h": ["record"], "lz4frame.h": ["record"], "lz4hc.h": ["record"], "zlib.h": ["record"],
-    "zstd.h": ["record"], "snappy-c.h": ["record"],
+    "zstd.h": ["record"], "zstd_errors.h": ["record"], "snappy-c.h": ["record"],
     "cjson/": ["config", "kv"], "liburing.h": ["io"], "liburing/": ["io"], "nng/": ["transport"],
     "microhttpd.h": ["server"], "openssl/": ["kafka", "transport"],
 }
