@@ -2,8 +2,9 @@
 /*
  * bench/bench_memory - how fast do bytes move here, and what does that leave for large appends?
  *
- * Method: copies within the last cache and beyond it, checksums, reading and overwriting of the
- * page cache, and the memory-copy budget of a 1 MiB batch (budget.h), all on memory touched before.
+ * Method: copies within the last cache and beyond it, checksums and hashes, reading and overwriting
+ * of the page cache, and the memory-copy budget of a 1 MiB batch (budget.h), all on memory touched
+ * before.
  *
  * What would make it a lie: first touches of memory (warmed), copies that the compiler drops, a
  * page cache that is being written back meanwhile (a little of it is, as under the log).
@@ -72,6 +73,12 @@ static void checksum_step(void *ctx, uint64_t round)
     bench_use(checksum_crc32c(0, (struct bytes){.data = copy->from, .count = copy->bytes}));
 }
 
+static void hash_step(void *ctx, uint64_t round)
+{
+    struct copy *copy = ctx;
+    bench_use(checksum_hash64(round, (struct bytes){.data = copy->from, .count = copy->bytes}));
+}
+
 static void run_copy(const char *name, const struct bench_options *options, step one, size_t bytes)
 {
     struct copy copy = {.from = bench_memory(bytes), .to = bench_memory(bytes), .bytes = bytes};
@@ -108,6 +115,11 @@ static void checksum_64_kib(const char *name, const struct bench_options *option
 static void checksum_1_mib(const char *name, const struct bench_options *options)
 {
     run_copy(name, options, checksum_step, PIECE_BYTES);
+}
+
+static void hash_64_kib(const char *name, const struct bench_options *options)
+{
+    run_copy(name, options, hash_step, 64 * KIB_BYTES);
 }
 
 /* -- The page cache -- */
@@ -191,6 +203,7 @@ int main(int argument_count, char **arguments)
         {"CRC32C, 100 B", checksum_100_bytes},
         {"CRC32C, 64 KiB", checksum_64_kib},
         {"CRC32C, 1 MiB", checksum_1_mib},
+        {"XXH3, 64 KiB", hash_64_kib},
         {"page cache, overwrite by 1 MiB", cache_overwrite},
         {"page cache, read by 1 MiB", cache_read},
         {"memory-copy budget of a 1 MiB batch", copy_budget},

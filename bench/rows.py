@@ -42,6 +42,7 @@ ROWS = [
     entry("machine", "CRC32C, 100 B", "bench_memory"),
     entry("machine", "CRC32C, 64 KiB", "bench_memory"),
     entry("machine", "CRC32C, 1 MiB", "bench_memory"),
+    entry("machine", "XXH3, 64 KiB", "bench_memory"),
     entry("machine", "page cache, overwrite by 1 MiB", "bench_memory"),
     entry("machine", "page cache, read by 1 MiB", "bench_memory"),
     entry("machine", "memory-copy budget of a 1 MiB batch", "bench_memory"),
