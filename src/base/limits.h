@@ -63,6 +63,12 @@
 /* Segments that one removal takes. What is left waits for the next. */
 #define SEGMENT_REMOVE_MAX 64
 
+/* Segments that one group of a compaction joins: each is two open files. */
+#define SEGMENT_COMPACT_INPUTS_MAX 16
+
+/* What compaction and searches read at once; more if a batch needs it. */
+#define SEGMENT_READ_BYTES (1 * MIB)
+
 /* The most rows of an epoch table: one per change of leadership that wrote something. */
 #define SEGMENT_EPOCHS_MAX 65536
 

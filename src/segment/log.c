@@ -102,6 +102,7 @@ void segment_log_push(struct segment_log *log, struct segment *segment)
         struct segment_point end = segment_log_point(log);
         ASSERT(segment->shape.identity.offset_base == end.offset); /* SEG-7 */
     }
+    segment->serial = ++log->serial_last;
     log->rows[log->count++] = segment;
 }
 
@@ -127,6 +128,19 @@ void segment_log_drop(struct segment_log *log, size_t first, size_t end)
     }
     memmove(&log->rows[first], &log->rows[end], (log->count - end) * sizeof log->rows[0]);
     log->count -= end - first;
+}
+
+void segment_log_replace(struct segment_log *log, size_t first, size_t end, struct segment *segment)
+{
+    ASSERT(first < end && end <= log->count);
+    ASSERT(segment->shape.identity.offset_base == log->rows[first]->shape.identity.offset_base);
+    ASSERT(segment->shape.end.offset == log->rows[end - 1]->shape.end.offset); /* SEG-7 */
+    segment_log_drop(log, first, end);
+    ASSERT(log->count < log->capacity);
+    memmove(&log->rows[first + 1], &log->rows[first], (log->count - first) * sizeof log->rows[0]);
+    segment->serial = ++log->serial_last;
+    log->rows[first] = segment;
+    log->count++;
 }
 
 void segment_log_cut_epochs(struct segment_log *log, int64_t offset)
@@ -304,14 +318,18 @@ const struct segment_epoch *segment_log_epochs(const struct segment_log *log, si
 
 /* -- Views -- */
 
-static void take_view(struct segment_log *log, struct segment *segment, struct segment_view *view)
+void segment_log_take_view(struct segment_log *log,
+                           struct segment *segment,
+                           struct segment_view *ret_view)
 {
+    struct segment_view *view = ret_view;
     uint32_t map_bytes = log->use_mmap ? segment->shape.end.position : 0;
 
     ASSERT(segment->state != SEGMENT_STATE_DELETED);
     *view = (struct segment_view){
         .segment = segment,
         .handle = segment_files_get(log->files, segment, map_bytes, false),
+        .serial = segment->serial,
         .shape = segment->shape,
         .io = log->io,
         .folder = log->folder,
@@ -340,7 +358,7 @@ enum pyr_err segment_log_view(struct segment_log *log,
                        "offset %" PRId64 " is not in '%s', which holds %" PRId64 " to %" PRId64,
                        offset, log->folder, log->offset_start, segment_log_point(log).offset);
     }
-    take_view(log, log->rows[index], ret_view);
+    segment_log_take_view(log, log->rows[index], ret_view);
     return PYR_OK;
 }
 
@@ -352,7 +370,7 @@ enum pyr_err segment_log_view_time(struct segment_log *log,
     for (size_t index = segment_log_index_of(log, log->offset_start); index < log->count; index++) {
         struct segment *segment = log->rows[index];
         if (segment->shape.end.timestamp_max >= timestamp_ms) {
-            take_view(log, segment, ret_view);
+            segment_log_take_view(log, segment, ret_view);
             return PYR_OK;
         }
     }

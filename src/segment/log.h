@@ -311,10 +311,13 @@ MUST_CHECK enum pyr_err segment_truncate_apply(struct segment_log *log,
 
 /* -- Views: what a reader takes with it -- */
 
-/* A segment as it stood when the owner was asked. A value; fields are for segment/read. */
+/* A segment as it stood when the owner was asked. A value; fields are for segment/read. Held for a
+ * read or a few, not for long: one that began without open files holds off truncation and the swap
+ * of its segment until it is released. What must live on longer is the count of a run. */
 struct segment_view {
     struct segment *segment; /* The owner's; not touched by readers. */
     struct segment_handle *handle;
+    uint64_t serial; /* The segment's, for cursors. */
     struct segment_shape shape;
     struct io *io;
     const char *folder; /* The log's. */

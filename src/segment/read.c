@@ -125,8 +125,7 @@ static enum pyr_err place(struct reader *reader)
 {
     const struct segment_view *view = reader->view;
     const struct segment_cursor *cursor = reader->want->cursor;
-    if (cursor && cursor->segment == view->segment &&
-        cursor->point.offset <= reader->want->offset &&
+    if (cursor && cursor->serial == view->serial && cursor->point.offset <= reader->want->offset &&
         cursor->point.position <= view->shape.end.position) {
         reader->point = cursor->point;
         return PYR_OK;
@@ -267,8 +266,8 @@ static enum pyr_err prove(struct reader *reader)
         return err;
     }
     if (reader->point.position != goal.position || reader->point.digest != goal.digest ||
-        (!view->shape.is_cleaned && reader->point.offset != goal.offset) ||
-        reader->point.epoch != goal.epoch) {
+        (!view->shape.is_cleaned &&
+         (reader->point.offset != goal.offset || reader->point.epoch != goal.epoch))) {
         return damaged(reader, "offsets, epochs or lengths before here were changed"); /* SEG-9 */
     }
     return PYR_OK;
@@ -300,7 +299,7 @@ static enum pyr_err read_run(struct reader *reader)
     err = prove(reader);
     if (err == PYR_OK && reader->want->cursor) {
         *reader->want->cursor =
-            (struct segment_cursor){.segment = reader->view->segment, .point = behind};
+            (struct segment_cursor){.serial = reader->view->serial, .point = behind};
     }
     return err;
 }
@@ -312,7 +311,7 @@ static void read_guarded(void *arg)
 }
 
 /* Make sure that @view has open files, and a mapping that reaches its end if it maps. */
-static enum pyr_err open_view(struct segment_view *view, struct pyr_error *reterr)
+enum pyr_err segment_view_open(struct segment_view *view, struct pyr_error *reterr)
 {
     if (view->handle) {
         return PYR_OK;
@@ -359,7 +358,7 @@ enum pyr_err segment_view_read(struct segment_view *view,
                                struct segment_run *ret_run,
                                struct pyr_error *reterr)
 {
-    enum pyr_err err = open_view(view, reterr);
+    enum pyr_err err = segment_view_open(view, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -456,10 +455,10 @@ enum pyr_err segment_view_find_time(struct segment_view *view,
                                     int64_t *ret_offset,
                                     struct pyr_error *reterr)
 {
-    struct segment_cursor cursor = {.segment = view->segment};
+    struct segment_cursor cursor = {.serial = view->serial};
     struct bytes_mut buffer = {0};
     uint32_t slot = 0;
-    enum pyr_err err = open_view(view, reterr);
+    enum pyr_err err = segment_view_open(view, reterr);
     if (err != PYR_OK) {
         return err;
     }

@@ -29,7 +29,7 @@
 
 /* Where a sequential reader stands. Zeroed stands nowhere. */
 struct segment_cursor {
-    const struct segment *segment; /* Compared only. */
+    uint64_t serial; /* Of its segment; 0: nowhere. */
     struct segment_point point;
 };
 
@@ -51,6 +51,10 @@ struct segment_run {
     size_t bytes_needed;           /* With PYR_ERR_TOO_LARGE: the buffer that the batch needs. */
     struct segment_handle *handle; /* Mapped: a count, for segment_handle_release. Else NULL. */
 };
+
+/** Open the files of @view now rather than at the first read; again does nothing. Blocks. Errors as
+ * segment_view_read. */
+MUST_CHECK enum pyr_err segment_view_open(struct segment_view *view, struct pyr_error *reterr);
 
 /**
  * Read a run from @view.

@@ -146,11 +146,7 @@ static bool is_joined(const struct recovery *recovery, const struct segment_shap
     const struct segment_point *end = &recovery->end;
     bool is_same_offset =
         shape->start.offset == end->offset && shape->identity.offset_base == end->offset;
-    if (!is_same_offset || shape->is_cleaned) {
-        return is_same_offset; /* A cleaned one has its own chain; its history is looked at by
-                                  verify. */
-    }
-    return shape->start.digest == end->digest && shape->start.epoch == end->epoch;
+    return is_same_offset && shape->start.digest == end->digest && shape->start.epoch == end->epoch;
 }
 
 /* Refuse a segment whose own word on how it starts is whole, and not what the one before it ends

@@ -208,6 +208,28 @@ enum pyr_err segment_swap_finish(struct io *io,
     return err == PYR_OK ? sync_folder(io, folder, reterr) : err;
 }
 
+enum pyr_err segment_swap_begin(struct io *io,
+                                const char *folder,
+                                int64_t offset_base,
+                                struct pyr_error *reterr)
+{
+    const enum segment_suffix suffixes[2] = {SEGMENT_SUFFIX_CLEANED, SEGMENT_SUFFIX_SWAP};
+    struct segment_identity place = {.offset_base = offset_base};
+    enum pyr_err err = sync_folder(io, folder, reterr);
+    if (err == PYR_OK) {
+        err = rename_kind(io, folder, &place, SEGMENT_KIND_LOG, suffixes, reterr);
+    }
+    return err == PYR_OK ? sync_folder(io, folder, reterr) : err;
+}
+
+enum pyr_err segment_cleaned_remove(struct io *io,
+                                    const char *folder,
+                                    int64_t offset_base,
+                                    struct pyr_error *reterr)
+{
+    return remove_suffixed(io, folder, offset_base, SEGMENT_SUFFIX_CLEANED, reterr);
+}
+
 /* Where the batches of the cleaned segment behind a .log.swap end: its END point says. The .digest
  * is under one of two names. */
 static enum pyr_err swap_end(struct io *io,

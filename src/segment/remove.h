@@ -40,6 +40,18 @@ MUST_CHECK enum pyr_err segment_swap_finish(struct io *io,
                                             int64_t offset_end,
                                             struct pyr_error *reterr);
 
+/** Begin a swap: name the synced .log.cleaned .log.swap, durably. From here on it is decided. */
+MUST_CHECK enum pyr_err segment_swap_begin(struct io *io,
+                                           const char *folder,
+                                           int64_t offset_base,
+                                           struct pyr_error *reterr);
+
+/** Remove the half-made *.cleaned files of @offset_base. */
+MUST_CHECK enum pyr_err segment_cleaned_remove(struct io *io,
+                                               const char *folder,
+                                               int64_t offset_base,
+                                               struct pyr_error *reterr);
+
 /**
  * Clear @folder of what unfinished work left: finish swaps, drop half-made and deleted files, move
  * what is unknown to quarantine. Gives in *@ret_bases the base offsets of the segments that are

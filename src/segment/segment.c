@@ -5,6 +5,7 @@
 #include "segment/segment.h"
 
 #include "base/assert.h"
+#include "segment/files.h"
 
 static const char *const state_names[SEGMENT_STATE_COUNT] = {
     [SEGMENT_STATE_OPEN] = "OPEN",       [SEGMENT_STATE_FULL] = "FULL",
@@ -17,9 +18,8 @@ static const uint8_t state_edges[SEGMENT_STATE_COUNT] = {
     [SEGMENT_STATE_OPEN] = 1 << SEGMENT_STATE_FULL | 1 << SEGMENT_STATE_DELETED,
     [SEGMENT_STATE_FULL] =
         1 << SEGMENT_STATE_SEALED | 1 << SEGMENT_STATE_OPEN | 1 << SEGMENT_STATE_DELETED,
-    [SEGMENT_STATE_SEALED] =
-        1 << SEGMENT_STATE_CLEANED | 1 << SEGMENT_STATE_OPEN | 1 << SEGMENT_STATE_DELETED,
-    [SEGMENT_STATE_CLEANED] = 1 << SEGMENT_STATE_CLEANED | 1 << SEGMENT_STATE_DELETED,
+    [SEGMENT_STATE_SEALED] = 1 << SEGMENT_STATE_OPEN | 1 << SEGMENT_STATE_DELETED,
+    [SEGMENT_STATE_CLEANED] = 1 << SEGMENT_STATE_DELETED,
     [SEGMENT_STATE_DELETED] = 0,
 };
 
@@ -39,9 +39,6 @@ bool segment_state_can(enum segment_state from, enum segment_state to)
 void segment_state_set(struct segment *segment, enum segment_state state)
 {
     ASSERT(segment_state_can(segment->state, state)); /* SEG-2 */
-    if (state == SEGMENT_STATE_CLEANED) {
-        ASSERT(segment->shape.is_cleaned);
-    }
     segment->state = state;
 }
 
@@ -51,6 +48,7 @@ struct segment *segment_create(struct io *io,
 {
     ASSERT(state != SEGMENT_STATE_DELETED);
     ASSERT(shape->end.offset >= shape->identity.offset_base);
+    ASSERT(shape->is_cleaned == (state == SEGMENT_STATE_CLEANED));
 
     struct segment *segment = io_alloc(io, sizeof *segment, _Alignof(struct segment));
     if (!segment) {
@@ -65,6 +63,7 @@ void segment_destroy(struct io *io, struct segment *segment)
     if (segment) {
         ASSERT(!segment->handle);
         ASSERT(segment->views == 0);
+        segment_handle_release(segment->pinned);
         io_free(io, segment);
     }
 }

@@ -10,8 +10,8 @@
  * go on with it while the owner drops, swaps or deletes the segment. The segment itself ties both
  * to a state, and belongs to the owner alone.
  *
- *   create --> OPEN --segment is full--> FULL --cut to size, synced--> SEALED --compacted-->
- * CLEANED ^                         |                              |                     |
+ *   create --> OPEN --segment is full--> FULL --cut to size, synced--> SEALED    create --> CLEANED
+ *               ^                         |                              |                     |
  *               +------- truncated -------+------------------------------+                     |
  *               |                         |                              |                     |
  *               +----------- deleted -----+------------------------------+---------------------+
@@ -22,7 +22,7 @@
  *   OPEN     last of its log; batches may be added                 segment_append_apply, truncate
  *   FULL     takes no batches; may be longer than its batches      segment_append_apply
  *   SEALED   exact length, END point written, all files synced     segment_sync_apply
- *   CLEANED  as SEALED, offsets may have holes, own chain          segment_compact_apply
+ *   CLEANED  as SEALED, offsets may have holes, own chain          born so: segment_compact_next
  *   DELETED  its names are gone or going; only handles remain      remove, truncate, compact
  *
  * Invariants:
@@ -70,6 +70,7 @@ struct segment_shape {
 struct segment {
     struct segment_shape shape;
     enum segment_state state;
+    uint64_t serial;               /* Of this log, never used again: what cursors go by. */
     uint32_t views;                /* Not yet released. */
     uint32_t views_unopened;       /* Of those, without a handle (SEG-3). */
     bool is_claimed;               /* A job compacts or removes it. */

@@ -23,6 +23,7 @@ struct segment_log {
     struct segment **rows; /* In order of offset (SEG-7). */
     size_t count;
     size_t capacity;
+    uint64_t serial_last;       /* Of its segments. */
     struct segment_point first; /* Where the log stands if there is no segment. */
     int64_t offset_start;
     struct segment_end synced;
@@ -65,6 +66,18 @@ void segment_log_push(struct segment_log *log, struct segment *segment);
 /** Take the segments of index [@first, @end) out of the list, mark them deleted and free those
  * without views. */
 void segment_log_drop(struct segment_log *log, size_t first, size_t end);
+
+/** Let @segment, which covers the same offsets, stand in the place of the segments [@first, @end).
+ * Takes. */
+void segment_log_replace(struct segment_log *log,
+                         size_t first,
+                         size_t end,
+                         struct segment *segment);
+
+/** Take a view of @segment. */
+void segment_log_take_view(struct segment_log *log,
+                           struct segment *segment,
+                           struct segment_view *ret_view);
 
 /** Free @segment, which is deleted, if nobody views it any more. */
 void segment_log_reap(struct segment_log *log, struct segment *segment);

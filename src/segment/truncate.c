@@ -194,6 +194,7 @@ static void fold_in(struct segment_log *log, struct segment_truncate *job)
         ASSERT(last->shape.identity.offset_base == job->shape.identity.offset_base);
         segment_files_drop(log->files, last); /* Opened for reading, or mapped longer than it is. */
         last->shape = job->shape;
+        last->serial = ++log->serial_last; /* Cursors into what was cut hold no more. */
         if (last->state != SEGMENT_STATE_OPEN) {
             segment_state_set(last, SEGMENT_STATE_OPEN);
         }

@@ -284,6 +284,26 @@ enum pyr_err segment_writer_begin(struct segment_writer *writer, struct pyr_erro
                     segment_point_position(slot), reterr);
 }
 
+enum pyr_err segment_writer_history(struct segment_writer *writer,
+                                    const struct segment_point *points,
+                                    uint32_t count,
+                                    struct pyr_error *reterr)
+{
+    ASSERT(count == writer->shape->history_count);
+    ASSERT(writer->shape->is_cleaned);
+    for (uint32_t slot = 0; slot < count; slot++) {
+        uint8_t data[SEGMENT_POINT_BYTES];
+        segment_point_put(data, &writer->shape->identity, slot, &points[slot]);
+        enum pyr_err err = write_at(writer, SEGMENT_KIND_DIGEST,
+                                    (struct bytes){.data = data, .count = sizeof data},
+                                    segment_point_position(slot), reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    return PYR_OK;
+}
+
 enum pyr_err segment_writer_add(struct segment_writer *writer,
                                 struct bytes data,
                                 int64_t clock_ms,

@@ -60,6 +60,12 @@ void segment_writer_lend(struct segment_writer *writer,
 MUST_CHECK enum pyr_err segment_writer_begin(struct segment_writer *writer,
                                              struct pyr_error *reterr);
 
+/** Write the @count history points of a cleaned segment, which shape->history_count says. */
+MUST_CHECK enum pyr_err segment_writer_history(struct segment_writer *writer,
+                                               const struct segment_point *points,
+                                               uint32_t count,
+                                               struct pyr_error *reterr);
+
 /**
  * Add the whole batch at the front of @data. PYR_ERR_CORRUPT with *@ret_why if it does not follow.
  */
