@@ -8,6 +8,8 @@
 
 bool adaptive_should_try(struct adaptive *adaptive, size_t bytes)
 {
+    ASSERT(adaptive->counters.kept <= adaptive->counters.tried);
+    ASSERT(adaptive->counters.tried <= adaptive->counters.batches);
     ASSERT(adaptive->backoff <= ADAPTIVE_BACKOFF_MAX);
     ASSERT(adaptive->skip_left < 1U << adaptive->backoff); /* REC-7: never fewer. */
 
@@ -24,7 +26,10 @@ bool adaptive_should_try(struct adaptive *adaptive, size_t bytes)
 
 size_t adaptive_room(size_t bytes)
 {
-    return bytes - bytes / ADAPTIVE_SAVED_SHARE;
+    ASSERT(bytes >= ADAPTIVE_BYTES_MIN);
+    size_t room = bytes - bytes / ADAPTIVE_SAVED_SHARE;
+    ASSERT(room < bytes);
+    return room;
 }
 
 bool adaptive_learn(struct adaptive *adaptive,
@@ -34,6 +39,7 @@ bool adaptive_learn(struct adaptive *adaptive,
 {
     ASSERT(bytes >= ADAPTIVE_BYTES_MIN);
     ASSERT(adaptive->skip_left == 0);
+    ASSERT(adaptive->counters.tried < adaptive->counters.batches); /* It was asked for. */
 
     bool is_kept = packed_bytes > 0 && packed_bytes <= adaptive_room(bytes); /* REC-7 */
     if (is_kept) {

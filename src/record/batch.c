@@ -37,6 +37,8 @@ const char *batch_codec_name(enum batch_codec codec)
 
 static struct batch_header header_decode(const uint8_t *data)
 {
+    ASSERT(data);
+    ASSERT(data[BATCH_MAGIC_POSITION] == BATCH_MAGIC);
     return (struct batch_header){
         .base_offset = (int64_t)get_be64(data + BATCH_OFFSET_POSITION),
         .length = (int32_t)get_be32(data + BATCH_LENGTH_POSITION),
@@ -86,13 +88,17 @@ enum pyr_err batch_header_read(struct bytes data,
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE, "batch of %" PRIu32 " bytes is cut after %zu",
                        header.bytes, data.count);
     }
+    ASSERT(header.bytes >= BATCH_HEADER_BYTES);
+    ASSERT(header.bytes <= BATCH_BYTES_MAX);
     *ret_header = header;
     return PYR_OK;
 }
 
 static uint32_t crc_compute(const uint8_t *data, size_t bytes)
 {
+    ASSERT(data);
     ASSERT(bytes >= BATCH_HEADER_BYTES);
+    ASSERT((int64_t)bytes <= BATCH_BYTES_MAX);
     return checksum_crc32c(0, (struct bytes){.data = data + BATCH_ATTRIBUTES_POSITION,
                                              .count = bytes - BATCH_ATTRIBUTES_POSITION});
 }
@@ -113,6 +119,8 @@ static enum pyr_err counts_check(const struct batch_header *header, struct pyr_e
                        "%" PRId32 " records do not fit into last offset delta %" PRId32,
                        header->record_count, header->last_offset_delta);
     }
+    ASSERT(header->last_offset_delta >= 0);
+    ASSERT(header->record_count >= 0);
     int64_t records_bytes = (int64_t)header->bytes - BATCH_HEADER_BYTES;
     if (batch_codec(header) != BATCH_CODEC_NONE) {
         records_bytes = BATCH_UNPACKED_BYTES_MAX;
@@ -130,8 +138,10 @@ enum pyr_err batch_verify(struct bytes data,
                           struct pyr_error *reterr)
 {
     ASSERT(header);
+    ASSERT(data.data);
     ASSERT(header->bytes >= BATCH_HEADER_BYTES);
     ASSERT(header->bytes <= data.count);
+    ASSERT(header->crc == get_be32(data.data + BATCH_CRC_POSITION)); /* Of the same bytes. */
 
     uint32_t crc = crc_compute(data.data, header->bytes);
     if (crc != header->crc) {
@@ -159,6 +169,7 @@ enum pyr_err batch_check_produced(const struct batch_header *header, struct pyr_
 {
     ASSERT(header);
     ASSERT(header->bytes >= BATCH_HEADER_BYTES);
+    ASSERT((header->attributes & ~BATCH_ATTRIBUTE_KNOWN_MASK) == 0);
 
     if (header->record_count < 1 || header->record_count - 1 != header->last_offset_delta) {
         return err_set(reterr, PYR_ERR_INVALID,
@@ -182,6 +193,8 @@ enum pyr_err batch_check_produced(const struct batch_header *header, struct pyr_
 
 struct bytes batch_records(struct bytes data, const struct batch_header *header)
 {
+    ASSERT(header);
+    ASSERT(data.data);
     ASSERT(header->bytes >= BATCH_HEADER_BYTES);
     ASSERT(header->bytes <= data.count);
     return (struct bytes){.data = data.data + BATCH_HEADER_BYTES,
@@ -190,8 +203,11 @@ struct bytes batch_records(struct bytes data, const struct batch_header *header)
 
 void batch_set_offset_and_epoch(struct bytes_mut data, int64_t base_offset, int32_t epoch)
 {
+    ASSERT(data.data);
     ASSERT(data.count >= BATCH_HEADER_BYTES);
+    ASSERT(data.data[BATCH_MAGIC_POSITION] == BATCH_MAGIC);
     ASSERT(base_offset >= 0);
+    ASSERT(epoch >= -1);
     /* REC-2: both fields end before the crc and what it covers. */
     ASSERT_STATIC(BATCH_EPOCH_POSITION + sizeof(int32_t) <= BATCH_CRC_POSITION, "REC-2");
 
@@ -212,8 +228,11 @@ void batch_set_append_time(struct bytes_mut data, int64_t timestamp)
 
 void batch_seal(struct bytes_mut data, const struct batch_header *header)
 {
+    ASSERT(data.data);
     ASSERT(data.count >= BATCH_HEADER_BYTES);
     ASSERT((int64_t)data.count <= BATCH_BYTES_MAX);
+    ASSERT(header->record_count >= 0);
+    ASSERT(header->last_offset_delta >= 0);
     ASSERT(header->record_count - 1 <= header->last_offset_delta); /* REC-1 */
     ASSERT((header->attributes & ~BATCH_ATTRIBUTE_KNOWN_MASK) == 0);
 

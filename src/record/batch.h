@@ -51,6 +51,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/err.h"
 
@@ -125,37 +126,45 @@ struct batch_header {
  * batch_verify. */
 static inline enum batch_codec batch_codec(const struct batch_header *header)
 {
+    ASSERT(header);
     return (enum batch_codec)(header->attributes & BATCH_ATTRIBUTE_CODEC_MASK);
 }
 
 /** Return whether the records of @header are for the system and not for readers. */
 static inline bool batch_is_control(const struct batch_header *header)
 {
+    ASSERT(header);
     return (header->attributes & BATCH_ATTRIBUTE_CONTROL) != 0;
 }
 
 /** Return whether @header belongs to a transaction. */
 static inline bool batch_is_transactional(const struct batch_header *header)
 {
+    ASSERT(header);
     return (header->attributes & BATCH_ATTRIBUTE_TRANSACTIONAL) != 0;
 }
 
 /** Return whether the log, not the producer, gave the records of @header their time. */
 static inline bool batch_has_append_time(const struct batch_header *header)
 {
+    ASSERT(header);
     return (header->attributes & BATCH_ATTRIBUTE_APPEND_TIME) != 0;
 }
 
 /** Return the offset of the last record of @header, a verified one. */
 static inline int64_t batch_offset_last(const struct batch_header *header)
 {
+    ASSERT(header->last_offset_delta >= 0);
+    ASSERT(header->base_offset <= INT64_MAX - 1 - header->last_offset_delta); /* REC-1 */
     return header->base_offset + header->last_offset_delta;
 }
 
 /** Return one past the offset of the last record of @header, a verified one. */
 static inline int64_t batch_offset_end(const struct batch_header *header)
 {
-    return batch_offset_last(header) + 1;
+    int64_t offset_last = batch_offset_last(header);
+    ASSERT(offset_last < INT64_MAX);
+    return offset_last + 1;
 }
 
 /** Return the name of @codec, such as "lz4", or "unknown". */

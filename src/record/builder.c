@@ -29,6 +29,7 @@ ASSERT_STATIC(BATCH_BYTES_MAX <= INT32_MAX / 2, "a record's length fits into its
 
 void builder_init(struct builder *builder, struct bytes_mut memory)
 {
+    ASSERT(builder);
     ASSERT(memory.data);
     ASSERT(memory.count >= BATCH_HEADER_BYTES);
 
@@ -47,6 +48,8 @@ void builder_init_from(struct builder *builder,
                        const struct batch_header *header)
 {
     ASSERT(header->last_offset_delta >= 0);
+    ASSERT(header->record_count >= 0);
+    ASSERT((header->attributes & ~BATCH_ATTRIBUTE_KNOWN_MASK) == 0);
 
     builder_init(builder, memory);
     builder->base_timestamp = header->base_timestamp;
@@ -94,6 +97,7 @@ static inline size_t field_bytes(struct bytes field)
 
 static size_t headers_bytes(const struct record *record)
 {
+    ASSERT(record->headers || record->header_count == 0);
     size_t bytes = 0;
     for (size_t index = 0; index < record->header_count; index++) {
         ASSERT(record->headers[index].key.data);
@@ -105,6 +109,8 @@ static size_t headers_bytes(const struct record *record)
 
 static uint8_t *put_headers(uint8_t *out, const struct record *record)
 {
+    ASSERT(out);
+    ASSERT(record->headers);
     for (size_t index = 0; index < record->header_count; index++) {
         out = put_field(out, record->headers[index].key);
         out = put_field(out, record->headers[index].value);
@@ -114,6 +120,8 @@ static uint8_t *put_headers(uint8_t *out, const struct record *record)
 
 static enum pyr_err too_large(const struct builder *builder, size_t bytes, struct pyr_error *reterr)
 {
+    ASSERT(builder->used <= builder->capacity);
+    ASSERT(bytes > builder->capacity - builder->used);
     return err_set(reterr, PYR_ERR_TOO_LARGE, "record of %zu bytes, room for %zu", bytes,
                    builder->capacity - builder->used);
 }
@@ -126,6 +134,7 @@ static inline void record_count_in(struct builder *builder,
 {
     ASSERT(used > builder->used);
     ASSERT(used <= builder->capacity);
+    ASSERT(offset_delta > builder->last_offset_delta);
 
     builder->used = used;
     builder->record_count++;
@@ -140,6 +149,8 @@ enum pyr_err builder_add(struct builder *builder,
                          struct pyr_error *reterr)
 {
     ASSERT(builder->data);
+    ASSERT(builder->used <= builder->capacity);
+    ASSERT(builder->last_offset_delta == builder->record_count - 1); /* No hole. */
     ASSERT(builder->kept_offset_delta < 0); /* A continued batch takes only encoded records. */
     ASSERT(record->headers || record->header_count == 0);
 
@@ -183,6 +194,8 @@ enum pyr_err builder_add_encoded(struct builder *builder,
                                  int64_t timestamp,
                                  struct pyr_error *reterr)
 {
+    ASSERT(builder->data);
+    ASSERT(encoded.data);
     ASSERT(encoded.count >= BATCH_RECORD_BYTES_MIN);
     ASSERT(offset_delta > builder->last_offset_delta);
 
@@ -201,6 +214,7 @@ enum pyr_err builder_add_control(struct builder *builder,
                                  struct pyr_error *reterr)
 {
     ASSERT(builder->record_count == 0);
+    ASSERT((builder->attributes & BATCH_ATTRIBUTE_CONTROL) == 0);
     ASSERT(type >= 0);
 
     uint8_t key[CONTROL_KEY_BYTES];
@@ -220,6 +234,7 @@ enum pyr_err builder_add_control(struct builder *builder,
 
 struct bytes builder_records(const struct builder *builder)
 {
+    ASSERT(builder->data);
     ASSERT(builder->used >= BATCH_HEADER_BYTES);
     return (struct bytes){.data = builder->data + BATCH_HEADER_BYTES,
                           .count = builder->used - BATCH_HEADER_BYTES};
@@ -236,6 +251,8 @@ static struct batch_header header_compose(const struct builder *builder,
                                           const struct batch_stamp *stamp,
                                           enum batch_codec codec)
 {
+    ASSERT(stamp->base_offset >= 0);
+    ASSERT((builder->attributes & BATCH_ATTRIBUTE_CODEC_MASK) == 0);
     int32_t last_offset_delta = builder->last_offset_delta;
     if (last_offset_delta < builder->kept_offset_delta) {
         last_offset_delta = builder->kept_offset_delta;
@@ -264,6 +281,8 @@ static struct batch_header header_compose(const struct builder *builder,
 struct bytes_mut builder_seal(struct builder *builder, const struct batch_stamp *stamp)
 {
     ASSERT(builder->used >= BATCH_HEADER_BYTES);
+    ASSERT(builder->used <= builder->capacity);
+    ASSERT(stamp);
 
     struct batch_header header = header_compose(builder, stamp, BATCH_CODEC_NONE);
     struct bytes_mut batch = {.data = builder->data, .count = builder->used};
@@ -277,6 +296,9 @@ void builder_seal_packed(const struct builder *builder,
                          struct bytes_mut packed)
 {
     ASSERT(codec != BATCH_CODEC_NONE);
+    ASSERT(codec <= BATCH_CODEC_ZSTD);
+    ASSERT(!(builder->attributes & BATCH_ATTRIBUTE_CONTROL)); /* REC-1: never packed. */
+    ASSERT(packed.data != builder->data);
     ASSERT(packed.count > BATCH_HEADER_BYTES);
 
     struct batch_header header = header_compose(builder, stamp, codec);

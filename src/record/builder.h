@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "record/batch.h"
@@ -135,6 +136,8 @@ MUST_CHECK enum pyr_err builder_add_control(struct builder *builder,
 /** Return the bytes of the batch so far, header included. */
 static inline size_t builder_bytes(const struct builder *builder)
 {
+    ASSERT(builder->used >= BATCH_HEADER_BYTES);
+    ASSERT(builder->used <= builder->capacity);
     return builder->used;
 }
 

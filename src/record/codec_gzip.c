@@ -32,6 +32,8 @@ ASSERT_STATIC(BATCH_UNPACKED_BYTES_MAX <= UINT32_MAX, "the trailer's size is not
 static void *workspace_take(void *opaque, unsigned count, unsigned bytes_each)
 {
     struct bytes_mut *left = opaque;
+    ASSERT(left->data);
+    ASSERT((uintptr_t)left->data % COMPRESS_WORKSPACE_ALIGNMENT == 0);
     uint64_t bytes = align_up((uint64_t)count * bytes_each, COMPRESS_WORKSPACE_ALIGNMENT);
     if (bytes > left->count) {
         return NULL;
@@ -93,7 +95,8 @@ static enum pyr_err gzip_unpack(struct bytes packed,
     status = inflate(&stream, Z_FINISH);
     unsigned left_in = stream.avail_in;
     size_t bytes = out.count - stream.avail_out;
-    (void)inflateEnd(&stream); /* Nothing to release: the workspace is the caller's. */
+    ASSERT(bytes <= out.count); /* REC-6 */
+    (void)inflateEnd(&stream);  /* Nothing to release: the workspace is the caller's. */
 
     if (status == Z_STREAM_END && left_in == 0) {
         *ret_bytes = bytes;

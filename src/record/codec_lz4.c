@@ -70,12 +70,16 @@ struct block {
 
 static enum pyr_err corrupt(struct pyr_error *reterr, const char *reason)
 {
+    ASSERT(reason);
     return err_set(reterr, PYR_ERR_CORRUPT, "%s", reason);
 }
 
 /* Return the checksum byte of the frame descriptor @data. */
 static uint8_t header_check(const uint8_t *data, size_t count)
 {
+    ASSERT(data);
+    ASSERT(count >= HEADER_BYTES_MIN - MAGIC_BYTES - 1);
+    ASSERT(count <= HEADER_BYTES_MAX - MAGIC_BYTES - 1);
     return (uint8_t)(checksum_xxh32((struct bytes){.data = data, .count = count}) >> 8);
 }
 
@@ -101,6 +105,7 @@ static enum pyr_err frame_open(struct bytes packed,
     if (packed.data[header_bytes - 1] != header_check(described, described_bytes)) {
         return corrupt(reterr, "frame header does not match its check");
     }
+    ASSERT(header_bytes <= packed.count);
     *ret_frame = (struct frame){
         .packed = packed,
         .position = header_bytes,
@@ -139,6 +144,7 @@ static enum pyr_err frame_next(struct frame *frame,
         return corrupt(reterr, "block does not match its checksum");
     }
     frame->position += BLOCK_PREFIX_BYTES + count + trailer;
+    ASSERT(frame->position <= frame->packed.count);
     *ret_block = (struct block){.data = data, .is_stored = (prefix & LZ4_STORED) != 0};
     return PYR_OK;
 }
@@ -148,6 +154,8 @@ static enum pyr_err frame_close(const struct frame *frame,
                                 struct bytes content,
                                 struct pyr_error *reterr)
 {
+    ASSERT(frame->position <= frame->packed.count);
+    ASSERT(content.data);
     size_t rest = frame->packed.count - frame->position;
     size_t trailer = frame->flags & FLG_CONTENT_CHECKSUM ? CHECKSUM_BYTES : 0;
     if (rest < trailer) {
@@ -172,6 +180,9 @@ static int block_unpack(const struct frame *frame,
                         struct bytes_mut out,
                         size_t used)
 {
+    ASSERT(used <= out.count);
+    ASSERT(!block->is_end);
+    ASSERT(block->data.count <= frame->block_bytes_max);
     size_t room = out.count - used;
     if (room > frame->block_bytes_max) {
         room = frame->block_bytes_max;
@@ -223,6 +234,7 @@ static enum pyr_err lz4_bytes_max(struct bytes packed,
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(frame.position <= packed.count);
     *ret_bytes = bytes;
     *ret_is_exact = false;
     return PYR_OK;
@@ -235,6 +247,7 @@ static enum pyr_err lz4_unpack(struct bytes packed,
                                struct pyr_error *reterr)
 {
     (void)workspace;
+    ASSERT(out.data);
     struct frame frame;
     enum pyr_err err = frame_open(packed, &frame, reterr);
     if (err != PYR_OK) {
@@ -281,12 +294,15 @@ const struct codec_row codec_row_lz4 = {
 
 size_t compress_pack_workspace_bytes(void)
 {
-    return (size_t)LZ4_sizeofState();
+    int bytes = LZ4_sizeofState();
+    ASSERT(bytes > 0);
+    return (size_t)bytes;
 }
 
 size_t compress_packed_bytes_max(size_t bytes)
 {
     /* A block that does not shrink is stored. */
+    ASSERT((int64_t)bytes <= BATCH_UNPACKED_BYTES_MAX);
     size_t blocks = (bytes + PACK_BLOCK_BYTES - 1) / PACK_BLOCK_BYTES;
     return HEADER_BYTES_MAX + bytes + (blocks + 1) * BLOCK_PREFIX_BYTES;
 }
@@ -306,6 +322,7 @@ static size_t block_pack(struct bytes data, struct bytes_mut workspace, struct b
     int packed =
         LZ4_compress_fast_extState(workspace.data, (const char *)data.data, target, (int)data.count,
                                    (int)(room < data.count ? room : data.count - 1), 1);
+    ASSERT(packed < (int)data.count);
     if (packed > 0) {
         put_le32(out.data, (uint32_t)packed);
         return BLOCK_PREFIX_BYTES + (size_t)packed;
@@ -356,6 +373,7 @@ enum pyr_err compress_pack(struct bytes records,
     put_le32(out.data + used, 0);
     used += BLOCK_PREFIX_BYTES;
     ASSERT(used <= out.count);
+    ASSERT(used <= compress_packed_bytes_max(records.count));
     *ret_bytes = used;
     return PYR_OK;
 }

@@ -31,6 +31,7 @@ struct blocks {
 
 static enum pyr_err corrupt(struct pyr_error *reterr, const char *reason)
 {
+    ASSERT(reason);
     return err_set(reterr, PYR_ERR_CORRUPT, "%s", reason);
 }
 
@@ -52,6 +53,7 @@ static enum pyr_err blocks_next(struct blocks *blocks,
                                 size_t *ret_unpacked_bytes,
                                 struct pyr_error *reterr)
 {
+    ASSERT(blocks->rest.count > 0);
     struct bytes block = blocks->rest;
     if (blocks->is_java) {
         if (block.count < JAVA_PREFIX_BYTES) {
@@ -68,6 +70,8 @@ static enum pyr_err blocks_next(struct blocks *blocks,
         SNAPPY_OK) {
         return corrupt(reterr, "block without a size");
     }
+    ASSERT(block.data >= blocks->rest.data);
+    ASSERT(block.data + block.count <= blocks->rest.data + blocks->rest.count);
     blocks->rest.count -= (size_t)(block.data + block.count - blocks->rest.data);
     blocks->rest.data = block.data + block.count;
     *ret_block = block;
@@ -112,6 +116,7 @@ static enum pyr_err snappy_unpack(struct bytes packed,
                                   struct pyr_error *reterr)
 {
     (void)workspace;
+    ASSERT(out.data);
     if (packed.count == 0) {
         return corrupt(reterr, "nothing there");
     }

@@ -18,6 +18,7 @@
 
 static enum pyr_err corrupt(struct pyr_error *reterr, const char *reason)
 {
+    ASSERT(reason);
     return err_set(reterr, PYR_ERR_CORRUPT, "%s", reason);
 }
 
@@ -39,7 +40,10 @@ static enum pyr_err frame_check(struct bytes packed, struct pyr_error *reterr)
 
 static size_t zstd_workspace_bytes(void)
 {
-    return ZSTD_estimateDCtxSize();
+    size_t bytes = ZSTD_estimateDCtxSize();
+    ASSERT(!ZSTD_isError(bytes));
+    ASSERT(bytes > 0);
+    return bytes;
 }
 
 static enum pyr_err zstd_bytes_max(struct bytes packed,
@@ -73,6 +77,7 @@ static enum pyr_err zstd_unpack(struct bytes packed,
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(out.data);
     ZSTD_DCtx *decoder = ZSTD_initStaticDCtx(workspace.data, workspace.count);
     ASSERT(decoder);
     size_t bytes = ZSTD_decompressDCtx(decoder, out.data, out.count, packed.data, packed.count);

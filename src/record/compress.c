@@ -30,11 +30,17 @@ static const struct codec_row *row_find(enum batch_codec codec)
         row = &codec_row_zstd;
         break;
     }
-    return row && row->unpack ? row : NULL;
+    if (!row || !row->unpack) {
+        return NULL;
+    }
+    ASSERT(row->workspace_bytes);
+    ASSERT(row->bytes_max);
+    return row;
 }
 
 static enum pyr_err unsupported(enum batch_codec codec, struct pyr_error *reterr)
 {
+    ASSERT(!row_find(codec));
     return err_set(reterr, PYR_ERR_UNSUPPORTED, "codec %d (%s) is not built in", (int)codec,
                    batch_codec_name(codec));
 }
@@ -47,7 +53,9 @@ bool compress_is_built_in(enum batch_codec codec)
 size_t compress_unpack_workspace_bytes(enum batch_codec codec)
 {
     const struct codec_row *row = row_find(codec);
-    return row ? row->workspace_bytes() : 0;
+    size_t bytes = row ? row->workspace_bytes() : 0;
+    ASSERT((int64_t)bytes <= MIB); /* Small beside what it unpacks. */
+    return bytes;
 }
 
 enum pyr_err compress_unpacked_bytes_max(enum batch_codec codec,
@@ -76,6 +84,7 @@ enum pyr_err compress_unpacked_bytes_max(enum batch_codec codec,
         }
         bytes = BATCH_UNPACKED_BYTES_MAX;
     }
+    ASSERT(bytes <= BATCH_UNPACKED_BYTES_MAX);
     *ret_bytes = bytes > 0 ? (size_t)bytes : 1;
     return PYR_OK;
 }
@@ -88,6 +97,7 @@ enum pyr_err compress_unpack(enum batch_codec codec,
                              struct pyr_error *reterr)
 {
     ASSERT(packed.data || packed.count == 0);
+    ASSERT(ret_bytes);
     ASSERT(out.data);
     ASSERT(out.count > 0);
     ASSERT((uintptr_t)workspace.data % COMPRESS_WORKSPACE_ALIGNMENT == 0);

@@ -27,6 +27,7 @@ static inline struct bytes cursor_rest(const struct cursor *cursor)
 
 static inline void cursor_break(struct cursor *cursor)
 {
+    ASSERT(cursor->at <= cursor->end); /* REC-3 */
     cursor->at = cursor->end;
     cursor->is_broken = true;
 }
@@ -73,6 +74,8 @@ static inline struct bytes cursor_field(struct cursor *cursor)
 /* Step over @count headers. Each takes two bytes at least, so the loop is bound by the bytes. */
 static void cursor_headers(struct cursor *cursor, int32_t count)
 {
+    ASSERT(cursor->at <= cursor->end); /* REC-3 */
+    ASSERT(count != 0);
     for (int32_t index = 0; index < count && !cursor->is_broken; index++) {
         struct bytes key = cursor_field(cursor);
         (void)cursor_field(cursor);
@@ -84,6 +87,7 @@ static void cursor_headers(struct cursor *cursor, int32_t count)
 
 void walk_init(struct walk *walk, const struct batch_header *header, struct bytes records)
 {
+    ASSERT(walk);
     ASSERT(records.data);
     ASSERT(header->record_count >= 0);
     ASSERT(header->record_count - 1 <= header->last_offset_delta);
@@ -105,6 +109,7 @@ void walk_init(struct walk *walk, const struct batch_header *header, struct byte
 static bool walk_break(struct walk *walk, const char *reason)
 {
     ASSERT(walk->state == WALK_STATE_GOING);
+    ASSERT(reason);
 
     walk->state = WALK_STATE_BROKEN;
     walk->reason = reason;
@@ -117,6 +122,8 @@ static bool walk_stop(struct walk *walk)
     if (walk->state != WALK_STATE_GOING) {
         return false;
     }
+    ASSERT(walk->records_seen == walk->record_count);
+    ASSERT(!walk->reason);
     if (walk->next != walk->end) {
         return walk_break(walk, "bytes are left over behind the last record");
     }
@@ -127,6 +134,7 @@ static bool walk_stop(struct walk *walk)
 bool walk_next(struct walk *walk, struct record_view *ret_view)
 {
     ASSERT(walk->next <= walk->end); /* REC-3 */
+    ASSERT(walk->records_seen <= walk->record_count);
 
     if (walk->records_seen == walk->record_count || walk->state != WALK_STATE_GOING) {
         return walk_stop(walk);
@@ -177,6 +185,7 @@ bool walk_next(struct walk *walk, struct record_view *ret_view)
 enum pyr_err walk_end(const struct walk *walk, struct pyr_error *reterr)
 {
     ASSERT(walk->state != WALK_STATE_GOING);
+    ASSERT(walk->state != WALK_STATE_BROKEN || walk->reason);
 
     if (walk->state == WALK_STATE_BROKEN) {
         return err_set(reterr, PYR_ERR_CORRUPT,
@@ -191,6 +200,8 @@ enum pyr_err walk_end(const struct walk *walk, struct pyr_error *reterr)
 
 bool record_header_next(struct bytes *headers, struct record_header *ret_header)
 {
+    ASSERT(headers->data);
+    ASSERT(ret_header);
     if (headers->count == 0) {
         return false;
     }
@@ -229,6 +240,8 @@ bool record_ttl_ms(const struct record_view *view, int64_t *ret_ttl_ms)
 {
     enum { DECIMAL = 10, DIGITS_MAX = 18 };
 
+    ASSERT(view->header_count >= 0);
+    ASSERT(ret_ttl_ms);
     if (view->header_count == 0) {
         return false;
     }

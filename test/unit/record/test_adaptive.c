@@ -78,6 +78,7 @@ TEST(adaptive, tells_noise_from_text)
           PYR_OK);
     CHECK(!adaptive_learn(&adaptive, sizeof noise, bytes, 0));
     adaptive = (struct adaptive){.backoff = 0};
+    CHECK(adaptive_should_try(&adaptive, sizeof text));
     CHECK(compress_pack((struct bytes){text, sizeof text}, workspace, room, &bytes, NULL) ==
           PYR_OK);
     CHECK(adaptive_learn(&adaptive, sizeof text, bytes, 0));

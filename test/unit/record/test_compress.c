@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packing and unpacking: every codec's own library on the other side, bombs, and damage.
+ * Packing and unpacking: every codec's own library on the other side, bombs, and damage. Goes
+ * through record/compress.c, record/codec_lz4.c, record/codec_gzip.c, record/codec_snappy.c and
+ * record/codec_zstd.c.
  */
 #include <lz4frame.h>
 
