@@ -145,6 +145,9 @@
 #define CACHE_CHUNK_BYTES_MIN ((size_t)(16 * KIB))
 #define CACHE_CHUNK_BYTES_MAX ((size_t)(1 * MIB))
 
+/* A small cache is cut into so many pieces at least, so that one log does not take it all at once. */
+#define CACHE_CHUNKS_MIN 8
+
 /* Chunks kept for reuse, so that hot memory is not given back and touched anew. */
 #define CACHE_FREE_CHUNKS_MAX 64
 

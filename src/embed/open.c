@@ -247,6 +247,10 @@ static enum pyr_err store_shard_open(struct pyr_store *store,
     if (err != PYR_OK) {
         return err;
     }
+    err = folder_set_ready(&store->folder, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     recovery_fill(store, &report, io_now_mono_ns(store->io) - begin_ns);
     return PYR_OK;
 }

@@ -169,7 +169,11 @@ static bool cache_make_room(struct cache *cache, size_t bytes_max)
 /* Put a fresh chunk with room for @bytes at the tail of @log. */
 static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_t bytes)
 {
+    size_t share = (size_t)(cache->bytes_max / CACHE_CHUNKS_MIN);
     size_t wanted = log->chunk_bytes ? log->chunk_bytes : CACHE_CHUNK_BYTES_MIN;
+    if (wanted > share && wanted > CACHE_CHUNK_BYTES_MIN) {
+        wanted = share > CACHE_CHUNK_BYTES_MIN ? share : CACHE_CHUNK_BYTES_MIN;
+    }
     size_t bytes_max = wanted >= bytes ? wanted : (size_t)align_up(bytes, BLOCK_BYTES);
     if (!cache_make_room(cache, bytes_max)) {
         return PYR_ERR_BUSY;

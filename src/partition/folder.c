@@ -8,6 +8,7 @@
  *     storage 00112233445566778899aabbccddeeff
  *     shards 1
  *     journals 1
+ *     state ready               `new` until the journals are made for the first time
  *     created-by 0.1.0
  *     check 1a2b3c4d            CRC32C of all lines above
  */
@@ -25,6 +26,8 @@
 #define MARKER_NEW_NAME  "pyralog.store.new"
 #define LOCK_NAME        "lock"
 #define FORMAT_VERSION   1
+#define STATE_NEW        "new"
+#define STATE_READY      "ready"
 #define MARKER_BYTES_MAX 1024
 #define LOCK_WAIT_NS     UINT64_C(1000000000)
 #define LOCK_RETRY_NS    UINT64_C(20000000)
@@ -70,6 +73,32 @@ static enum pyr_err content_read(struct folder *folder,
     return PYR_OK;
 }
 
+/* Make the folder, and its name durable: without that a power cut takes the whole store with it. */
+static enum pyr_err folder_make(struct folder *folder, struct pyr_error *reterr)
+{
+    char parent[PATH_BYTES_MAX];
+    memcpy(parent, folder->path, strlen(folder->path) + 1);
+    char *end = parent + strlen(parent);
+    while (end > parent + 1 && end[-1] == '/') {
+        *--end = '\0';
+    }
+    char *slash = strrchr(parent, '/');
+    if (!slash) {
+        memcpy(parent, ".", 2);
+    } else {
+        slash[slash == parent ? 1 : 0] = '\0';
+    }
+
+    int error = io_make_folder(folder->io, folder->path);
+    if (error == 0) {
+        error = io_sync_folder(folder->io, parent);
+    }
+    if (error != 0) {
+        return err_set_errno(reterr, error, "make folder '%s'", folder->path);
+    }
+    return PYR_OK;
+}
+
 /* Make the folder if it is missing and may be made; say plainly what is wrong with it otherwise. */
 static enum pyr_err folder_find(struct folder *folder, bool must_exist, struct pyr_error *reterr)
 {
@@ -79,11 +108,7 @@ static enum pyr_err folder_find(struct folder *folder, bool must_exist, struct p
         return err_set(reterr, PYR_ERR_NOT_FOUND, "no folder at '%s'", folder->path);
     }
     if (error == ENOENT) {
-        error = io_make_folder(folder->io, folder->path);
-        if (error != 0) {
-            return err_set_errno(reterr, error, "make folder '%s'", folder->path);
-        }
-        return PYR_OK;
+        return folder_make(folder, reterr);
     }
     if (error != 0) {
         return err_set_errno(reterr, error, "look at '%s'", folder->path);
@@ -129,8 +154,9 @@ static int marker_print(const struct folder *folder, char *text)
     }
     int written = snprintf(text, MARKER_BYTES_MAX,
                            "pyralog-store %d\nstorage %s\nshards %" PRIu32 "\njournals %" PRIu32
-                           "\ncreated-by %s\n",
-                           FORMAT_VERSION, id, folder->shards, folder->journals, PYR_VERSION);
+                           "\nstate %s\ncreated-by %s\n",
+                           FORMAT_VERSION, id, folder->shards, folder->journals,
+                           folder->is_new ? STATE_NEW : STATE_READY, PYR_VERSION);
     ASSERT(written > 0);
     uint32_t crc = checksum_crc32c(0, (struct bytes){(const uint8_t *)text, (size_t)written});
     int check = snprintf(text + written, MARKER_BYTES_MAX - (size_t)written, "check %08x\n", crc);
@@ -227,6 +253,15 @@ static bool id_parse(const char *text, uint8_t *id)
     return true;
 }
 
+static bool state_parse(const char *text, bool *ret_is_new)
+{
+    if (!text) {
+        return false;
+    }
+    *ret_is_new = strcmp(text, STATE_NEW) == 0;
+    return *ret_is_new || strcmp(text, STATE_READY) == 0;
+}
+
 /* Return whether the last line of @text is "check <crc of what is before it>". */
 static bool marker_is_whole(const char *text, size_t bytes)
 {
@@ -258,7 +293,8 @@ static enum pyr_err marker_parse(struct folder *folder,
     bool is_good = is_whole && has_version &&
                    id_parse(line_value(&cursor, "storage"), folder->storage_id) &&
                    number_parse(line_value(&cursor, "shards"), &folder->shards) &&
-                   number_parse(line_value(&cursor, "journals"), &folder->journals);
+                   number_parse(line_value(&cursor, "journals"), &folder->journals) &&
+                   state_parse(line_value(&cursor, "state"), &folder->is_new);
     if (!is_good || folder->shards == 0) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "marker '%s/%s' is damaged; restore it from a copy of this folder",
@@ -300,13 +336,26 @@ static enum pyr_err folder_create(struct folder *folder, uint32_t shards, struct
     folder->journals = 1;
     folder->is_new = true;
 
+    return marker_write(folder, reterr);
+}
+
+/* Make the folder of the journals, after the marker: a folder with the marker is ours whatever else
+ * is there. */
+static enum pyr_err journals_make(struct folder *folder, struct pyr_error *reterr)
+{
     char path[PATH_BYTES_MAX];
     folder_path(folder, "wal", path);
     int error = io_make_folder(folder->io, path);
-    if (error != 0 && error != EEXIST) {
+    if (error == EEXIST) {
+        error = 0;
+    }
+    if (error == 0) {
+        error = io_sync_folder(folder->io, folder->path);
+    }
+    if (error != 0) {
         return err_set_errno(reterr, error, "make folder '%s'", path);
     }
-    return marker_write(folder, reterr);
+    return PYR_OK;
 }
 
 enum pyr_err folder_open(struct io_loop *loop,
@@ -353,6 +402,9 @@ enum pyr_err folder_open(struct io_loop *loop,
         err = content == CONTENT_STORE ? marker_read(&folder, reterr)
                                        : folder_create(&folder, options->shards, reterr);
     }
+    if (err == PYR_OK && folder.is_new) {
+        err = journals_make(&folder, reterr);
+    }
     if (err != PYR_OK) {
         folder_close(&folder);
         return err;
@@ -365,6 +417,21 @@ void folder_close(struct folder *folder)
 {
     io_close(folder->io, folder->lock);
     folder->lock = NULL;
+}
+
+enum pyr_err folder_set_ready(struct folder *folder, struct pyr_error *reterr)
+{
+    if (!folder->is_new) {
+        return PYR_OK;
+    }
+    struct folder changed = *folder;
+    changed.is_new = false;
+    enum pyr_err err = marker_write(&changed, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    folder->is_new = false;
+    return PYR_OK;
 }
 
 enum pyr_err folder_set_shards(struct folder *folder,

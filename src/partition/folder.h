@@ -37,7 +37,7 @@ struct folder {
     uint32_t shards; /* How many journals there are. */
     uint32_t
         journals; /* Which set of journals is valid: raised when the number of shards changes. */
-    bool is_new;  /* It was made by this open. */
+    bool is_new;  /* Its journals were never made whole: they may be made. */
     uint64_t quarantined; /* Things moved to quarantine since it was opened. */
 };
 
@@ -61,6 +61,10 @@ MUST_CHECK enum pyr_err folder_open(struct io_loop *loop,
 
 /** Give the lock back. A zeroed @folder is accepted. */
 void folder_close(struct folder *folder);
+
+/** Note durably that the journals of all shards are made; from now on a missing one is damage.
+ * Blocks. */
+MUST_CHECK enum pyr_err folder_set_ready(struct folder *folder, struct pyr_error *reterr);
 
 /** Store @shards and @journals durably in the marker. Blocks. */
 MUST_CHECK enum pyr_err folder_set_shards(struct folder *folder,

@@ -195,6 +195,11 @@ static enum pyr_err log_make(struct shard *shard,
         err_wrap(reterr, "make log '%s'", name);
         return err;
     }
+    int error = io_sync_folder(shard->io, shard->folder->path);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "make log '%s': sync folder '%s'", name,
+                             shard->folder->path);
+    }
     struct shard_report report = {0};
     return recovery_add(shard, &state, &report, ret_partition, reterr);
 }

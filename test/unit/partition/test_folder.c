@@ -59,6 +59,7 @@ TEST(folder_open, keeps_the_identity_that_it_drew)
     struct folder second;
     CHECK_INT(folder_try(&fixture, &first, NULL), PYR_OK);
     CHECK(first.is_new);
+    CHECK_INT(folder_set_ready(&first, NULL), PYR_OK);
     folder_close(&first);
 
     enum pyr_err err = folder_try(&fixture, &second, NULL);
