@@ -5,6 +5,7 @@
 #include "io/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -23,6 +24,10 @@ void loop_init(struct io_loop *loop, struct io *io)
 
 void loop_deinit(struct io_loop *loop)
 {
+    /* They are past the publishing, a few instructions from the end. */
+    while (atomic_load(&loop->bringers) > 0) {
+        (void)sched_yield();
+    }
     ASSERT(loop->pending == 0); /* IO-1 */
     ASSERT(!loop->timers);
     ASSERT(!loop->mailboxes);
@@ -60,10 +65,23 @@ void loop_job_finished(struct io_loop *loop, struct io_job *job)
 {
     ASSERT(job->loop == loop);
 
+    loop_bring_begin(loop);
     job->next = atomic_load_explicit(&loop->jobs_finished, memory_order_relaxed);
     while (!atomic_compare_exchange_weak(&loop->jobs_finished, &job->next, job)) {
     }
     loop_notify(loop);
+    loop_bring_end(loop);
+}
+
+void loop_bring_begin(struct io_loop *loop)
+{
+    (void)atomic_fetch_add(&loop->bringers, 1);
+}
+
+void loop_bring_end(struct io_loop *loop)
+{
+    uint32_t before = atomic_fetch_sub(&loop->bringers, 1);
+    ASSERT(before > 0);
 }
 
 void loop_mail_arrived(struct io_loop *loop)

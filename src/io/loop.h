@@ -18,6 +18,11 @@
  *
  * The completed list and the list of finished jobs are stacks that are pushed one by one and taken
  * whole (which is why no address can come back unnoticed between), and reversed at delivery.
+ *
+ * Who brings news has published it before it looks at `sleeper`. By then the owner may have taken
+ * it and want to destroy the loop, so threads that are nobody's to join are counted in `bringers`
+ * meanwhile, and destroying waits for them.
+ *
  * Timers stand in a pairing heap threaded through them: no limit, and nothing is allocated.
  *
  * Invariants:
@@ -44,6 +49,7 @@ struct io_loop {
     atomic_bool has_mail;                   /* Some mailbox of the loop may hold a letter. */
     atomic_bool is_woken;                   /* io_loop_wake was called since the last wait. */
     _Atomic uint32_t sleeper;               /* 1 while the waiter sleeps, or is about to. */
+    _Atomic uint32_t bringers;              /* Threads between publishing news and leaving. */
 
     /* Written by the owner, read by the waiter. */
     _Atomic uint64_t timer_next_ns; /* The earliest deadline; IO_TIME_NEVER without timers. */
@@ -62,7 +68,7 @@ struct io_loop {
 /** Set up the common part @loop for @io. */
 void loop_init(struct io_loop *loop, struct io *io);
 
-/** Check that nothing is left on @loop. */
+/** Check that nothing is left on @loop, and wait for the last bringers of news to leave. */
 void loop_deinit(struct io_loop *loop);
 
 /** Put @op with its result on the list of completed operations, and end the waiter's sleep. Any
@@ -71,6 +77,14 @@ void loop_op_completed(struct io_loop *loop, struct io_op *op, int error, size_t
 
 /** Put @job on the list of finished jobs, and end the waiter's sleep. Any thread. */
 void loop_job_finished(struct io_loop *loop, struct io_job *job);
+
+/** Announce that this thread will publish news, so that @loop stays until loop_bring_end. Any
+ * thread.
+ */
+void loop_bring_begin(struct io_loop *loop);
+
+/** Take the announcement back: this thread touches @loop no more. */
+void loop_bring_end(struct io_loop *loop);
 
 /** Say that a mailbox of @loop holds a letter, and end the waiter's sleep. Any thread. */
 void loop_mail_arrived(struct io_loop *loop);

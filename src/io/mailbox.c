@@ -65,6 +65,7 @@ bool io_mailbox_post(struct io_mailbox *mailbox, void *letter)
     ASSERT(mailbox->places);
     ASSERT(letter);
 
+    struct io_loop *loop = mailbox->loop;
     struct io_mailbox_place *place = NULL;
     uint64_t number = atomic_load_explicit(&mailbox->write_next, memory_order_relaxed);
     bool is_taken = false;
@@ -83,8 +84,11 @@ bool io_mailbox_post(struct io_mailbox *mailbox, void *letter)
     }
 
     place->letter = letter;
+    loop_bring_begin(loop);
     atomic_store_explicit(&place->ticket, number + 1, memory_order_release);
-    loop_mail_arrived(mailbox->loop);
+    /* From here on the letter may be delivered, and with the last one the mailbox may go. */
+    loop_mail_arrived(loop);
+    loop_bring_end(loop);
     return true;
 }
 

@@ -53,8 +53,8 @@ MUST_CHECK int io_mailbox_init(struct io_mailbox *mailbox,
                                void (*receive)(struct io_mailbox *mailbox, void *letter),
                                void *ctx);
 
-/** Release @mailbox, which is empty; nobody posts any more, and no dispatch is running. Accepts a
- * zeroed one. */
+/** Release @mailbox, which is empty; nobody begins to post any more, and no dispatch is running.
+ * Accepts a zeroed one. */
 void io_mailbox_deinit(struct io_mailbox *mailbox);
 
 /** Post @letter (not NULL) and wake the loop if it sleeps. Return false, with the letter still the

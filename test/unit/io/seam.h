@@ -33,6 +33,13 @@ struct io_loop *seam_loop(struct io *io, const struct seam_options *options);
 /** Wait and dispatch until nothing is pending on @loop. */
 void seam_drain(struct io_loop *loop);
 
+/* Under the thread sanitizer a forked child may not start threads. */
+#ifdef __SANITIZE_THREAD__
+#define SEAM_CAN_FORK false
+#else
+#define SEAM_CAN_FORK true
+#endif
+
 /** Return whether this implementation runs jobs and loops on real threads. */
 bool seam_is_real(void);
 

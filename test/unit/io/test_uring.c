@@ -156,6 +156,9 @@ TEST(io_create, falls_back_to_posix_where_io_uring_is_refused)
         {ENOMEM, "posix (io_uring: Cannot allocate memory)"},
     };
 
+    if (!SEAM_CAN_FORK) {
+        case_skip("the thread sanitizer has no threads after fork");
+    }
     for (size_t index = 0; index < sizeof rows / sizeof rows[0]; index++) {
         pid_t child = fork();
         CHECK(child >= 0);
