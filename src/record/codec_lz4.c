@@ -214,7 +214,7 @@ static enum pyr_err lz4_bytes_max(struct bytes packed,
                                   bool *ret_is_exact,
                                   struct pyr_error *reterr)
 {
-    struct frame frame;
+    struct frame frame = {.position = 0};
     enum pyr_err err = frame_open(packed, &frame, reterr);
     if (err != PYR_OK) {
         return err;
@@ -225,7 +225,7 @@ static enum pyr_err lz4_bytes_max(struct bytes packed,
         return PYR_OK;
     }
     uint64_t bytes = 0;
-    struct block block;
+    struct block block = {.is_end = false};
     for (err = frame_next(&frame, &block, reterr); err == PYR_OK && !block.is_end;
          err = frame_next(&frame, &block, reterr)) {
         uint64_t most = (uint64_t)block.data.count * (block.is_stored ? 1 : EXPANSION_MAX);
@@ -248,7 +248,7 @@ static enum pyr_err lz4_unpack(struct bytes packed,
 {
     (void)workspace;
     ASSERT(out.data);
-    struct frame frame;
+    struct frame frame = {.position = 0};
     enum pyr_err err = frame_open(packed, &frame, reterr);
     if (err != PYR_OK) {
         return err;
@@ -261,7 +261,7 @@ static enum pyr_err lz4_unpack(struct bytes packed,
         out.count = (size_t)frame.content_bytes;
     }
     size_t used = 0;
-    struct block block;
+    struct block block = {.is_end = false};
     /* Each turn takes four bytes of the input at least. */
     for (err = frame_next(&frame, &block, reterr); err == PYR_OK && !block.is_end;
          err = frame_next(&frame, &block, reterr)) {

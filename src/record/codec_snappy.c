@@ -96,7 +96,7 @@ static enum pyr_err snappy_bytes_max(struct bytes packed,
     }
     /* Each turn takes at least one byte of the input. */
     while (blocks.rest.count > 0) {
-        struct bytes block;
+        struct bytes block = {.data = NULL};
         size_t unpacked_bytes = 0;
         enum pyr_err err = blocks_next(&blocks, &block, &unpacked_bytes, reterr);
         if (err != PYR_OK) {
@@ -123,7 +123,7 @@ static enum pyr_err snappy_unpack(struct bytes packed,
     struct blocks blocks = blocks_of(packed);
     size_t used = 0;
     while (blocks.rest.count > 0) {
-        struct bytes block;
+        struct bytes block = {.data = NULL};
         size_t bytes = 0;
         enum pyr_err err = blocks_next(&blocks, &block, &bytes, reterr);
         if (err != PYR_OK) {

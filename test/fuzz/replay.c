@@ -15,7 +15,14 @@
 #include "base/prng.h"
 #include "fuzz/fuzz.h"
 
-enum { FILES_MAX = 1024, FILE_BYTES_MAX = 1 << 20, CHANGES_DEFAULT = 2000, EDITS_MAX = 4 };
+enum {
+    FILES_MAX = 1024,
+    FILE_BYTES_MAX = 1 << 20,
+    CHANGES_DEFAULT = 2000,
+    EDITS_MAX = 4,
+    FEW_BYTES = 8,
+    KINDS = 6
+};
 
 /* Numbers at which decoders break. */
 static const uint8_t edges[] = {0x00, 0x01, 0x7f, 0x80, 0xff, 0xfe, 0x3f, 0x40};
@@ -34,36 +41,39 @@ static uint8_t *file_read(const char *path, size_t *ret_count)
     return data;
 }
 
+/* Change something at and behind @position of @data; return the new count of bytes. */
+static size_t edit(struct prng *prng, uint8_t *data, size_t count, size_t position)
+{
+    size_t rest = count - position;
+    size_t few = 1 + prng_below(prng, FEW_BYTES);
+    uint8_t edge = edges[prng_below(prng, sizeof edges)];
+    switch (prng_below(prng, KINDS)) {
+    case 0:
+        data[position] ^= (uint8_t)(1U << prng_below(prng, 8));
+        return count;
+    case 1:
+        data[position] = edge;
+        return count;
+    case 2:
+        data[position] = (uint8_t)prng_next(prng);
+        return count;
+    case 3:
+        memset(data + position, edge, few < rest ? few : rest);
+        return count;
+    case 4: /* Move the rest over a few bytes. */
+        memmove(data + position, data + position + rest / 4, rest - rest / 4);
+        return count;
+    default:
+        return prng_chance(prng, 1, 4) ? position + 1 : count;
+    }
+}
+
 /* Change @data, of which there is at least one byte, in place; return its new count. */
 static size_t change(struct prng *prng, uint8_t *data, size_t count)
 {
     uint64_t edits = 1 + prng_below(prng, EDITS_MAX);
-    for (uint64_t edit = 0; edit < edits; edit++) {
-        size_t position = prng_below(prng, count);
-        switch (prng_below(prng, 6)) {
-        case 0:
-            data[position] ^= (uint8_t)(1U << prng_below(prng, 8));
-            break;
-        case 1:
-            data[position] = edges[prng_below(prng, sizeof edges)];
-            break;
-        case 2:
-            data[position] = (uint8_t)prng_next(prng);
-            break;
-        case 3: /* Up to eight bytes of one edge. */
-            memset(data + position, edges[prng_below(prng, sizeof edges)],
-                   count - position < 8 ? count - position : 1 + prng_below(prng, 8));
-            break;
-        case 4: /* Move the rest over a few bytes. */
-            memmove(data + position, data + position + (count - position) / 4,
-                    count - position - (count - position) / 4);
-            break;
-        default:
-            if (prng_chance(prng, 1, 4)) {
-                count = position + 1;
-            }
-            break;
-        }
+    for (uint64_t nth = 0; nth < edits; nth++) {
+        count = edit(prng, data, count, prng_below(prng, count));
     }
     return count;
 }

@@ -184,38 +184,48 @@ TEST(builder_seal, stamps_the_batch)
 
 /* -- builder_init_from, builder_add_encoded -- */
 
+/* Continue BATCH1 with those of its records whose bit is set, as compaction does. */
+static struct bytes_mut compact(struct builder *builder,
+                                struct bytes_mut memory,
+                                unsigned kept_bits)
+{
+    struct batch_header header;
+    struct bytes_mut original = {.data = bytes_unconst(golden_batch1),
+                                 .count = sizeof golden_batch1};
+    struct walk walk = walk_over(original, &header);
+    builder_init_from(builder, memory, &header);
+    struct record_view view;
+    while (walk_next(&walk, &view)) {
+        if (kept_bits >> view.offset_delta & 1U) {
+            CHECK_INT(
+                builder_add_encoded(builder, view.encoded, view.offset_delta, view.timestamp, NULL),
+                PYR_OK);
+        }
+    }
+    CHECK_INT(walk_end(&walk, NULL), PYR_OK);
+    return builder_seal(builder, &BATCH_STAMP_NONE);
+}
+
 /* Compaction keeps some records as they are; the batch keeps offsets, base time and identity, so
  * that producers' sequences can be read from it still. */
 TEST(builder_add_encoded, keeps_what_compaction_must_keep)
 {
     for (unsigned kept_bits = 0; kept_bits < 4; kept_bits++) {
-        struct batch_header header;
-        struct bytes_mut original = {.data = bytes_unconst(golden_batch1),
-                                     .count = sizeof golden_batch1};
-        struct walk walk = walk_over(original, &header);
         struct fixture *fixture = fixture_new();
-        builder_init_from(&fixture->builder,
-                          (struct bytes_mut){fixture->memory, sizeof fixture->memory}, &header);
 
-        struct record_view view;
-        while (walk_next(&walk, &view)) {
-            if (kept_bits >> view.offset_delta & 1U) {
-                CHECK_INT(builder_add_encoded(&fixture->builder, view.encoded, view.offset_delta,
-                                              view.timestamp, NULL),
-                          PYR_OK);
-            }
-        }
-        CHECK_INT(walk_end(&walk, NULL), PYR_OK);
-        struct bytes_mut batch = builder_seal(&fixture->builder, &BATCH_STAMP_NONE);
+        struct bytes_mut batch =
+            compact(&fixture->builder, (struct bytes_mut){fixture->memory, sizeof fixture->memory},
+                    kept_bits);
 
         struct batch_header left;
-        walk = walk_over(batch, &left);
+        struct walk walk = walk_over(batch, &left);
         CHECK_INT(left.last_offset_delta, 1);
         CHECK_INT(left.base_timestamp, GOLDEN_TIMESTAMP);
         CHECK_INT(left.record_count, __builtin_popcount(kept_bits));
+        struct record_view view;
         while (walk_next(&walk, &view)) {
             CHECK(kept_bits >> view.offset_delta & 1U);
-            CHECK_INT(view.timestamp, GOLDEN_TIMESTAMP + 5 * view.offset_delta);
+            CHECK_INT(view.timestamp, GOLDEN_TIMESTAMP + INT64_C(5) * view.offset_delta);
         }
         CHECK_INT(walk_end(&walk, NULL), PYR_OK);
     }

@@ -84,6 +84,22 @@ static const size_t sizes[] = {0, 1, 100, 4096, 65535, 65536, 65537, 200000, 500
 
 /* -- compress_unpack -- */
 
+/* Pack @text in @way and have it back, with as much memory as was told, as needed, and less. */
+static void round_trip(enum pack_way way, struct bytes_mut text)
+{
+    struct bytes_mut packed = pack(way, view(text));
+    enum batch_codec codec = (enum batch_codec)pack_codec(way);
+    size_t room = 0;
+    CHECK_INT(compress_unpacked_bytes_max(codec, view(packed), &room, NULL), PYR_OK);
+    CHECK(room >= text.count);
+    CHECK_INT(unpack(codec, view(packed), room, view(text)), PYR_OK);
+    if (text.count > 1) {
+        CHECK_INT(unpack(codec, view(packed), text.count, view(text)), PYR_OK);
+        CHECK_INT(unpack(codec, view(packed), text.count - 1, view(text)), PYR_ERR_TOO_LARGE);
+    }
+    free(packed.data);
+}
+
 /* Whatever a client packed, in any of its forms and sizes, comes back; memory of the size that was
  * told is enough, and one byte less than needed is refused without a write past it. */
 TEST(compress_unpack, reads_what_each_codecs_own_library_packed)
@@ -91,20 +107,10 @@ TEST(compress_unpack, reads_what_each_codecs_own_library_packed)
     for (size_t nth = 0; nth < sizeof sizes / sizeof sizes[0]; nth++) {
         for (enum pack_way way = 0; way < PACK_WAY_END; way++) {
             struct bytes_mut text = text_make(sizes[nth], nth, 2);
-            struct bytes_mut packed = pack(way, view(text));
-            enum batch_codec codec = (enum batch_codec)pack_codec(way);
-            size_t room = 0;
 
-            CHECK_INT(compress_unpacked_bytes_max(codec, view(packed), &room, NULL), PYR_OK);
-            CHECK(room >= text.count);
-            CHECK_INT(unpack(codec, view(packed), room, view(text)), PYR_OK);
-            if (text.count > 1) {
-                CHECK_INT(unpack(codec, view(packed), text.count, view(text)), PYR_OK);
-                CHECK_INT(unpack(codec, view(packed), text.count - 1, view(text)),
-                          PYR_ERR_TOO_LARGE);
-            }
+            round_trip(way, text);
+
             free(text.data);
-            free(packed.data);
         }
     }
 }
@@ -169,6 +175,18 @@ TEST(compress_unpack, refuses_bytes_left_over_and_bytes_missing)
     free(text.data);
 }
 
+/* Unpack @packed into @out whatever becomes of it. */
+static void unpack_damaged(enum batch_codec codec,
+                           struct bytes packed,
+                           struct bytes_mut workspace,
+                           struct bytes_mut out)
+{
+    size_t bytes = 0;
+    if (compress_unpack(codec, packed, workspace, out, &bytes, NULL) == PYR_OK) {
+        CHECK(bytes <= out.count);
+    }
+}
+
 /* REC-6: damage is found or harmless; no write leaves the memory (guards, and sanitizers). */
 TEST(compress_unpack, stays_inside_whatever_bit_is_flipped)
 {
@@ -180,10 +198,7 @@ TEST(compress_unpack, stays_inside_whatever_bit_is_flipped)
         struct bytes_mut workspace = guarded(compress_unpack_workspace_bytes(codec));
         for (size_t bit = 0; bit < packed.count * 8; bit++) {
             packed.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
-            size_t bytes = 0;
-            if (compress_unpack(codec, view(packed), workspace, out, &bytes, NULL) == PYR_OK) {
-                CHECK(bytes <= out.count);
-            }
+            unpack_damaged(codec, view(packed), workspace, out);
             packed.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
         }
         guarded_free(workspace);

@@ -58,28 +58,38 @@ static void check_field(struct bytes actual, struct bytes expected)
 
 /* -- Theirs, read by us -- */
 
+static rd_kafka_headers_t *theirs_headers(const struct sample *sample)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
+    for (size_t nth = 0; nth < sample->record.header_count; nth++) {
+        const struct record_header *header = &sample->headers[nth];
+        CHECK_INT(rd_kafka_header_add(headers, (const char *)header->key.data,
+                                      (ssize_t)header->key.count, header->value.data,
+                                      (ssize_t)header->value.count),
+                  0);
+    }
+    return headers;
+}
+
 static void theirs_produce(const struct broker *broker, const char *codec)
 {
     rd_kafka_t *producer = broker_client(broker, RD_KAFKA_PRODUCER, "compression.codec", codec);
     for (int64_t number = 0; number < RECORD_COUNT; number++) {
         struct sample sample;
         sample_make(&sample, number);
-        rd_kafka_headers_t *headers = rd_kafka_headers_new(2);
-        for (size_t nth = 0; nth < sample.record.header_count; nth++) {
-            const struct record_header *header = &sample.headers[nth];
-            CHECK_INT(rd_kafka_header_add(headers, (const char *)header->key.data,
-                                          (ssize_t)header->key.count, header->value.data,
-                                          (ssize_t)header->value.count),
-                      0);
-        }
-        rd_kafka_resp_err_t err = rd_kafka_producev(
-            producer, RD_KAFKA_V_TOPIC(BROKER_TOPIC), RD_KAFKA_V_PARTITION(0),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(sample.record.key.data, sample.record.key.count),
-            RD_KAFKA_V_VALUE(bytes_unconst(sample.record.value.data), sample.record.value.count),
-            RD_KAFKA_V_TIMESTAMP(sample.record.timestamp), RD_KAFKA_V_HEADERS(headers),
-            RD_KAFKA_V_END);
-        CHECK_INT(err, 0);
+        const struct record *record = &sample.record;
+        rd_kafka_vu_t parts[] = {
+            {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = BROKER_TOPIC},
+            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 0},
+            {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
+            {.vtype = RD_KAFKA_VTYPE_KEY,
+             .u.mem = {bytes_unconst(record->key.data), record->key.count}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE,
+             .u.mem = {bytes_unconst(record->value.data), record->value.count}},
+            {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp},
+            {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = theirs_headers(&sample)},
+        };
+        CHECK(!rd_kafka_produceva(producer, parts, sizeof parts / sizeof parts[0]));
     }
     CHECK_INT(rd_kafka_flush(producer, CONSUME_MS), 0);
     rd_kafka_destroy(producer);

@@ -25,11 +25,11 @@ static struct walk walk_over(struct bytes data, struct batch_header *ret_header)
     return walk;
 }
 
-#define CHECK_FIELD(actual, expected)                              \
-    do {                                                           \
-        CHECK(record_is_null(actual) == record_is_null(expected)); \
-        CHECK(bytes_equal(actual, expected));                      \
-    } while (0)
+static void check_field(struct bytes actual, struct bytes expected)
+{
+    CHECK(record_is_null(actual) == record_is_null(expected));
+    CHECK(bytes_equal(actual, expected));
+}
 
 /* Null, empty, short, and now and then long enough for three bytes of length. */
 static struct bytes random_field(struct prng *prng, const uint8_t *noise)
@@ -64,18 +64,18 @@ TEST(walk, reads_the_golden_records)
     CHECK(walk_next(&walk, &view));
     CHECK_INT(view.offset, 0);
     CHECK_INT(view.timestamp, GOLDEN_TIMESTAMP);
-    CHECK_FIELD(view.key, bytes_of_text("k1"));
-    CHECK_FIELD(view.value, bytes_of_text("hello"));
+    check_field(view.key, bytes_of_text("k1"));
+    check_field(view.value, bytes_of_text("hello"));
     CHECK_INT(view.header_count, 1);
     CHECK(record_header_find(&view, bytes_of_text("h"), &field));
-    CHECK_FIELD(field.value, bytes_of_text("1"));
+    check_field(field.value, bytes_of_text("1"));
     CHECK(!record_header_find(&view, bytes_of_text("H"), &field));
 
     CHECK(walk_next(&walk, &view));
     CHECK_INT(view.offset, 1);
     CHECK_INT(view.timestamp, GOLDEN_TIMESTAMP + 5);
     CHECK(record_is_null(view.key));
-    CHECK_FIELD(view.value, bytes_of_text("world!"));
+    check_field(view.value, bytes_of_text("world!"));
     CHECK_INT(view.header_count, 0);
 
     CHECK(!walk_next(&walk, &view));
@@ -101,63 +101,82 @@ TEST(walk, tells_the_append_time_if_the_batch_has_one)
 
 /* -- Against the oracle -- */
 
+/* The list that was added: the oracle. */
+struct oracle {
+    uint8_t noise[10000];
+    struct record records[RECORDS_MAX];
+    struct record_header headers[RECORDS_MAX][HEADERS_MAX];
+    size_t count;
+    int64_t max_timestamp;
+};
+
+/* Draw a list of records and add as many of them to @builder as fit. */
+static void oracle_draw(struct oracle *oracle, struct prng *prng, struct builder *builder)
+{
+    size_t count = 1 + prng_below(prng, RECORDS_MAX);
+    oracle->max_timestamp = -1;
+    for (oracle->count = 0; oracle->count < count; oracle->count++) {
+        struct record *record = &oracle->records[oracle->count];
+        struct record_header *headers = oracle->headers[oracle->count];
+        *record = (struct record){.timestamp = random_timestamp(prng),
+                                  .key = random_field(prng, oracle->noise),
+                                  .value = random_field(prng, oracle->noise),
+                                  .headers = headers,
+                                  .header_count = prng_below(prng, HEADERS_MAX + 1)};
+        for (size_t nth = 0; nth < record->header_count; nth++) {
+            headers[nth].key = (struct bytes){oracle->noise, prng_below(prng, 100)};
+            headers[nth].value = random_field(prng, oracle->noise);
+        }
+        if (builder_add(builder, record, NULL) != PYR_OK) {
+            return;
+        }
+        if (record->timestamp > oracle->max_timestamp) {
+            oracle->max_timestamp = record->timestamp;
+        }
+    }
+}
+
+static void check_record(const struct record_view *view, const struct record *record)
+{
+    CHECK(view->timestamp == record->timestamp);
+    check_field(view->key, record->key);
+    check_field(view->value, record->value);
+    CHECK_INT(view->header_count, record->header_count);
+    struct bytes rest = view->headers;
+    struct record_header field = {.key = {.data = NULL}};
+    size_t nth = 0;
+    for (; record_header_next(&rest, &field); nth++) {
+        check_field(field.key, record->headers[nth].key);
+        check_field(field.value, record->headers[nth].value);
+    }
+    CHECK_INT(nth, record->header_count);
+}
+
 /* REC-5: whatever is added comes back, null and empty and times before the first one too. */
 TEST(walk, gives_back_what_the_builder_was_given)
 {
-    static uint8_t noise[10000];
+    static struct oracle oracle;
     static uint8_t memory[MEMORY_BYTES];
     struct prng prng = prng_of(1, 0);
-    prng_fill(&prng, (struct bytes_mut){noise, sizeof noise});
-    for (int round = 0; round < ROUNDS; round++) {
-        struct record records[RECORDS_MAX];
-        struct record_header headers[RECORDS_MAX][HEADERS_MAX];
+    prng_fill(&prng, (struct bytes_mut){oracle.noise, sizeof oracle.noise});
+    for (int64_t round = 0; round < ROUNDS; round++) {
         struct builder builder;
         builder_init(&builder, (struct bytes_mut){memory, sizeof memory});
-        size_t count = 1 + prng_below(&prng, RECORDS_MAX);
-        size_t added = 0;
-        for (size_t index = 0; index < count; index++) {
-            records[index] = (struct record){.timestamp = random_timestamp(&prng),
-                                             .key = random_field(&prng, noise),
-                                             .value = random_field(&prng, noise),
-                                             .headers = headers[index],
-                                             .header_count = prng_below(&prng, HEADERS_MAX + 1)};
-            for (size_t nth = 0; nth < records[index].header_count; nth++) {
-                headers[index][nth].key = (struct bytes){noise, prng_below(&prng, 100)};
-                headers[index][nth].value = random_field(&prng, noise);
-            }
-            if (builder_add(&builder, &records[index], NULL) != PYR_OK) {
-                break;
-            }
-            added++;
-        }
+        oracle_draw(&oracle, &prng, &builder);
         struct bytes_mut batch = builder_seal(&builder, &BATCH_STAMP_NONE);
         batch_set_offset_and_epoch(batch, 1000 * round, 3);
 
         struct batch_header header;
         struct walk walk = walk_over((struct bytes){batch.data, batch.count}, &header);
-        struct record_view view;
+        struct record_view view = {.offset = -1};
         size_t seen = 0;
-        int64_t max_timestamp = INT64_MIN;
         for (; walk_next(&walk, &view); seen++) {
-            const struct record *record = &records[seen];
             CHECK_INT(view.offset, 1000 * round + (int64_t)seen);
-            CHECK(view.timestamp == record->timestamp);
-            CHECK_FIELD(view.key, record->key);
-            CHECK_FIELD(view.value, record->value);
-            CHECK_INT(view.header_count, record->header_count);
-            struct bytes rest = view.headers;
-            struct record_header field;
-            size_t nth = 0;
-            for (; record_header_next(&rest, &field); nth++) {
-                CHECK_FIELD(field.key, record->headers[nth].key);
-                CHECK_FIELD(field.value, record->headers[nth].value);
-            }
-            CHECK_INT(nth, record->header_count);
-            max_timestamp = view.timestamp > max_timestamp ? view.timestamp : max_timestamp;
+            check_record(&view, &oracle.records[seen]);
         }
         CHECK_INT(walk_end(&walk, NULL), PYR_OK);
-        CHECK_INT(seen, added);
-        CHECK(header.max_timestamp == (max_timestamp < -1 ? -1 : max_timestamp));
+        CHECK_INT(seen, oracle.count);
+        CHECK_INT(header.max_timestamp, oracle.max_timestamp);
     }
 }
 
@@ -225,7 +244,7 @@ TEST(walk, refuses_records_that_lie)
         enum pyr_err expected;
     } cases[] = {
 
-#define CASE(name, text, expected) {name, text, sizeof text - 1, expected}
+#define CASE(name, text, expected) {(name), (text), sizeof(text) - 1, (expected)}
         CASE("smallest", "\x0c\0\0\0\1\1\0", PYR_OK),
         CASE("empty key and value", "\x0c\0\0\0\0\0\0", PYR_OK),
         CASE("attributes are ignored", "\x0c\7\0\0\1\1\0", PYR_OK),
