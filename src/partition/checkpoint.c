@@ -101,6 +101,7 @@ static void row_fill(const struct partition *partition, struct log_state *state)
 {
     struct segment_end end = segment_log_synced(partition->segments);
     ASSERT(end.offset >= partition->checkpoint_target); /* SHD-1 */
+    ASSERT(partition->tail_bytes == end.bytes % BLOCK_BYTES);
 
     *state = (struct log_state){.id = partition->id,
                                 .promise = partition->epoch,
@@ -109,6 +110,7 @@ static void row_fill(const struct partition *partition, struct log_state *state)
                                 .offset_end = end.offset,
                                 .segment_base = end.segment,
                                 .segment_position = end.bytes,
+                                .tail = {partition->tail, partition->tail_bytes},
                                 .digest = end.digest,
                                 .entry_number = partition->checkpoint_number,
                                 .clock_ms = partition->clock_ms};

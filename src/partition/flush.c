@@ -249,6 +249,14 @@ static void sync_apply(struct partition *partition, struct work *work)
         shard_fail(partition->shard, &error);
         return;
     }
+    if (work->tail_error != 0) {
+        (void)err_set_errno(&error, work->tail_error, "read back the end of log '%s'",
+                            partition->name);
+        shard_fail(partition->shard, &error);
+        return;
+    }
+    memcpy(partition->tail, work->tail, work->tail_bytes);
+    partition->tail_bytes = work->tail_bytes;
     partition->offset_synced = segment_log_synced(partition->segments).offset;
     ASSERT(partition->offset_synced <= partition->offset_written);
     partition_commit_written(partition);

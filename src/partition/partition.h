@@ -100,6 +100,8 @@ struct partition {
 
     struct cache_log cached;
     struct segment_log *segments;
+    uint8_t *tail;          /* One block: */
+    uint32_t tail_bytes;    /* the bytes of the segment's last block below the synced end. */
     bool works[WORK_KINDS]; /* Which pieces of background work are under way. */
 
     /* Its place in the shard's list of logs with unwritten bytes. */

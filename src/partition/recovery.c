@@ -19,10 +19,12 @@
  *
  * When you change what an append leaves behind (append.c), also change step 2.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "io/transfer.h"
 #include "partition/shard_inner.h"
 #include "record/batch.h"
 
@@ -58,6 +60,52 @@ static void report_add(struct shard_report *report, const struct segment_report 
     report->bytes_scanned += found->bytes_scanned;
     report->indexes_rebuilt += found->indexes_rebuilt;
     report->quarantined += found->quarantined;
+}
+
+/* Put the claimed tail back: the block it lies in may have been rewritten, and torn, after the
+ * checkpoint. */
+static enum pyr_err partition_tail_restore(struct partition *partition,
+                                           const struct log_state *state,
+                                           struct pyr_error *reterr)
+{
+    struct io *io = partition->shard->io;
+    char folder[PATH_BYTES_MAX];
+    char path[PATH_BYTES_MAX];
+    ASSERT(state->tail.count < BLOCK_BYTES);
+    partition->tail_bytes = (uint32_t)state->tail.count;
+    if (state->tail.count == 0) {
+        return PYR_OK;
+    }
+    memcpy(partition->tail, state->tail.data, state->tail.count);
+    folder_path(partition->shard->folder, partition->name, folder);
+    if (!segment_path(path, folder, state->segment_base, SEGMENT_KIND_LOG, SEGMENT_SUFFIX_NONE)) {
+        return err_set(reterr, PYR_ERR_INVALID, "log '%s': the path is too long", partition->name);
+    }
+    struct io_file *file = NULL;
+    int error = io_open(io, path, IO_OPEN_READ | IO_OPEN_WRITE, &file);
+    if (error == ENOENT) {
+        return PYR_OK; /* Opening the log says what that means. */
+    }
+    uint8_t found[BLOCK_BYTES];
+    size_t count = 0;
+    int64_t position = (int64_t)state->segment_position - (int64_t)state->tail.count;
+    if (error == 0) {
+        struct bytes_mut span = {found, state->tail.count};
+        error = io_read_whole(io, file, span, position, &count);
+    }
+    bool is_torn = error == 0 && !bytes_equal(state->tail, (struct bytes){found, count});
+    if (is_torn) {
+        error = io_write_whole(io, file, state->tail, position, false);
+    }
+    if (is_torn && error == 0) {
+        error = io_sync(io, file);
+    }
+    io_close(io, file);
+    if (error != 0) {
+        return err_set_errno(reterr, error, "log '%s': restore the end of '%s'", partition->name,
+                             path);
+    }
+    return PYR_OK;
 }
 
 /* Open the segments of @partition as the claim of @state says. */
@@ -117,8 +165,17 @@ enum pyr_err recovery_add(struct shard *shard,
     partition->epoch = state->promise;
     partition->entry_number = state->entry_number;
     partition->clock_ms = state->clock_ms;
-    enum pyr_err err = partition_segments_open(partition, state, report, reterr);
+    partition->tail = io_alloc(shard->io, BLOCK_BYTES, 16);
+    enum pyr_err err =
+        partition->tail ? PYR_OK : err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s'", state->name);
+    if (err == PYR_OK) {
+        err = partition_tail_restore(partition, state, reterr);
+    }
+    if (err == PYR_OK) {
+        err = partition_segments_open(partition, state, report, reterr);
+    }
     if (err != PYR_OK) {
+        io_free(shard->io, partition->tail);
         io_free(shard->io, partition);
         return err;
     }
@@ -150,6 +207,7 @@ void recovery_remove(struct shard *shard, struct partition *partition)
     shard->partition_count--;
     cache_clear(&shard->cache, &partition->cached);
     segment_log_close(partition->segments);
+    io_free(shard->io, partition->tail);
     io_free(shard->io, partition);
 }
 

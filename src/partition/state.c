@@ -10,7 +10,7 @@
 enum {
     STATE_VERSION = 1,
     STATE_HEADER_BYTES = 16,
-    ROW_FIXED_BYTES = 94, /* Without the epochs and the name. */
+    ROW_FIXED_BYTES = 96, /* Without the epochs, the name and the tail. */
     ROW_EPOCH_BYTES = 12,
     ROW_EPOCHS_POSITION = 92,
 };
@@ -26,7 +26,8 @@ size_t state_row_bytes(const struct log_state *state)
 {
     size_t name_bytes = strlen(state->name);
     ASSERT(name_bytes < LOG_NAME_BYTES_MAX);
-    return ROW_FIXED_BYTES + (size_t)ROW_EPOCH_BYTES * state->epoch_count + name_bytes;
+    return ROW_FIXED_BYTES + (size_t)ROW_EPOCH_BYTES * state->epoch_count + name_bytes +
+           state->tail.count;
 }
 
 void state_header_put(uint8_t *data, uint32_t count)
@@ -64,7 +65,13 @@ size_t state_row_put(uint8_t *data, const struct log_state *state)
     }
     put_le16(cursor, (uint16_t)name_bytes);
     memcpy(cursor + 2, state->name, name_bytes);
-    ASSERT(cursor + 2 + name_bytes == data + bytes);
+    cursor += 2 + name_bytes;
+    ASSERT(state->tail.count < BLOCK_BYTES);
+    put_le16(cursor, (uint16_t)state->tail.count);
+    if (state->tail.count > 0) {
+        memcpy(cursor + 2, state->tail.data, state->tail.count);
+    }
+    ASSERT(cursor + 2 + state->tail.count == data + bytes);
     return bytes;
 }
 
@@ -125,11 +132,18 @@ enum pyr_err state_row_get(struct bytes body,
     }
     const uint8_t *name = data + ROW_EPOCHS_POSITION + epoch_bytes;
     size_t name_bytes = get_le16(name);
-    bool is_whole = ROW_FIXED_BYTES + epoch_bytes + name_bytes == bytes;
+    size_t tail_bytes = 0;
+    bool has_tail = ROW_FIXED_BYTES + epoch_bytes + name_bytes <= bytes;
+    if (has_tail) {
+        tail_bytes = get_le16(name + 2 + name_bytes);
+    }
+    bool is_whole = has_tail && tail_bytes < BLOCK_BYTES &&
+                    ROW_FIXED_BYTES + epoch_bytes + name_bytes + tail_bytes == bytes;
     if (!is_whole || name_bytes == 0 || name_bytes >= LOG_NAME_BYTES_MAX) {
         return err_set(reterr, PYR_ERR_CORRUPT, "state table: name at byte %zu", *position);
     }
     memcpy(state.name, name + 2, name_bytes);
+    state.tail = (struct bytes){name + 2 + name_bytes + 2, tail_bytes};
     if (state.offset_start < 0 || state.offset_start > state.offset_end) {
         return err_set(reterr, PYR_ERR_CORRUPT, "state table: bounds of log '%s'", state.name);
     }

@@ -21,6 +21,11 @@
  *                                       80   8  compaction has been below here
  *                                       88   4  epochs, then as many of: epoch (4), start (8)
  *                                       92   2  bytes of the name, then the name
+ *                                        .   2  bytes of the tail, then the tail
+ *
+ * The tail is the part of the last block below the claimed end. A later append rewrites that block,
+ * and a power cut may then tear it; the journal may have forgotten its entries by then, so the
+ * checkpoint holds the bytes itself, and recovery puts them back.
  *
  * Invariants:
  *   STA-1  what state_encode wrote, state_decode gives back; a body of a newer version is refused
@@ -53,6 +58,7 @@ struct log_state {
     const struct segment_epoch
         *epochs; /* Encoding: borrowed. Decoding: NULL, see state_epoch_get. */
     uint32_t epoch_count;
+    struct bytes tail;        /* From the last block boundary to segment_position. Borrowed. */
     struct bytes epoch_bytes; /* Decoding: where the rows lie. */
 };
 

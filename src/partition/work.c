@@ -4,7 +4,40 @@
  */
 #include "partition/work.h"
 
+#include <errno.h>
+
 #include "base/assert.h"
+#include "base/limits.h"
+#include "io/transfer.h"
+
+/* Read the part of the last block below the synced end, for the checkpoint (state.h). */
+static void work_tail_read(struct work *work)
+{
+    const struct segment_sync *sync = &work->as.sync;
+    char path[PATH_BYTES_MAX];
+    int64_t position = (int64_t)align_down(sync->end.bytes, BLOCK_BYTES);
+    work->tail_bytes = sync->end.bytes - (uint32_t)position;
+    work->tail_error = 0;
+    if (sync->err != PYR_OK || work->tail_bytes == 0) {
+        return;
+    }
+    if (!segment_path(path, sync->folder, sync->end.segment, SEGMENT_KIND_LOG,
+                      SEGMENT_SUFFIX_NONE)) {
+        work->tail_error = ENAMETOOLONG;
+        return;
+    }
+    struct io_file *file = NULL;
+    size_t count = 0;
+    work->tail_error = io_open(sync->io, path, IO_OPEN_READ, &file);
+    if (work->tail_error == 0) {
+        struct bytes_mut span = {work->tail, work->tail_bytes};
+        work->tail_error = io_read_whole(sync->io, file, span, position, &count);
+        io_close(sync->io, file);
+    }
+    if (work->tail_error == 0 && count != work->tail_bytes) {
+        work->tail_error = EIO;
+    }
+}
 
 /* On a pool thread: touches only what the plan put into the slot. */
 static void work_run(struct io_job *job)
@@ -16,6 +49,7 @@ static void work_run(struct io_job *job)
         return;
     case WORK_SYNC:
         segment_sync_run(&work->as.sync);
+        work_tail_read(work);
         return;
     case WORK_PREPARE:
         segment_prepare_run(&work->as.prepare);

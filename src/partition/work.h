@@ -15,6 +15,7 @@
 #ifndef PARTITION_WORK_H
 #define PARTITION_WORK_H
 
+#include "base/limits.h"
 #include "segment/log.h"
 #include "segment/remove.h"
 
@@ -48,6 +49,9 @@ struct work {
     enum work_kind kind;
     struct partition *partition;
     struct work_parts parts;
+    uint8_t tail[BLOCK_BYTES]; /* WORK_SYNC, result: the last block, */
+    uint32_t tail_bytes;       /* as far as it lies below the synced end, */
+    int tail_error;            /* or an errno value. */
 
     union {
         struct segment_append append;

@@ -119,7 +119,8 @@ TEST(crash, at_every_point_loses_nothing_acknowledged)
     size_t images = images_wanted();
     CHECK(events > 200);
 
-    for (size_t number = 0; number < images; number++) {
+    size_t first = getenv("CRASH_FIRST") ? (size_t)strtoull(getenv("CRASH_FIRST"), NULL, 10) : 0;
+    for (size_t number = first; number < images; number++) {
         size_t event = number % events;
         uint64_t seed = number / events;
         uint64_t mark = 0;
@@ -130,6 +131,9 @@ TEST(crash, at_every_point_loses_nothing_acknowledged)
         struct pyr_error error;
         bool is_good = image_judge(image, mark, 1 + number, &error);
         if (!is_good) {
+            for (size_t at = 0; getenv("CRASH_EVENTS") && at <= event + 2 && at < events; at++) {
+                (void)printf("#   %zu %s\n", at, sim_record_text(disk, at));
+            }
             (void)printf("# image %zu: crash after event %zu of %zu (%s), seed %" PRIu64 ": %s\n",
                          number, event, events, sim_record_text(disk, event), seed, error.message);
         }
