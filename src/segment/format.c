@@ -30,6 +30,8 @@ enum {
 };
 
 ASSERT_STATIC(HEADER_CHECK_AT + 4 == SEGMENT_DIGEST_HEADER_BYTES, "the check ends the header");
+ASSERT_STATIC((int)SEGMENT_TAIL_AT + 2 * (int)SEGMENT_TAIL_BYTES == (int)SEGMENT_POINTS_AT,
+              "the copies fill the gap");
 ASSERT_STATIC(POINT_CHECK_AT + 4 == SEGMENT_POINT_BYTES, "the check ends the point");
 
 static const char *const kind_text[SEGMENT_KIND_COUNT] = {
@@ -253,7 +255,23 @@ bool segment_point_get(const uint8_t *data,
 
 int64_t segment_point_position(uint32_t slot)
 {
-    return SEGMENT_DIGEST_HEADER_BYTES + (int64_t)slot * SEGMENT_POINT_BYTES;
+    if (slot == 0) {
+        return SEGMENT_DIGEST_HEADER_BYTES;
+    }
+    return SEGMENT_POINTS_AT + (int64_t)(slot - 1) * SEGMENT_POINT_BYTES;
+}
+
+uint32_t segment_point_slots(int64_t bytes)
+{
+    if (bytes < SEGMENT_DIGEST_HEADER_BYTES + SEGMENT_POINT_BYTES) {
+        return 0;
+    }
+    if (bytes < SEGMENT_POINTS_AT) {
+        return 1;
+    }
+    int64_t slots = 1 + (bytes - SEGMENT_POINTS_AT) / SEGMENT_POINT_BYTES;
+    ASSERT(slots >= 1);
+    return slots > UINT32_MAX ? UINT32_MAX : (uint32_t)slots;
 }
 
 /* -- Kafka's index files -- */

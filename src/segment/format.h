@@ -24,7 +24,10 @@
  *    0  8  largest timestamp up to and with a batch, milliseconds
  *    8  4  last offset of the batch that holds it, less the segment's base offset
  *
- * .digest, little-endian: a header of 64 bytes, then points of 60 bytes.
+ * .digest, little-endian: a header of 64 bytes, the first point; at 4096 two
+ * copies of the last block (segment/tail); at 20480 the other points, of 60 bytes each. What stands
+ * in the first block is written once: a torn write of later points cannot reach it.
+ *
  *    0  8  "PYRDIGST"              0  8  offset: everything before it is in `digest`
  *    8  2  version, 1              8  8  digest
  *   10  2  flags: 1 = cleaned     16  8  timestamp_max, ms
@@ -68,6 +71,9 @@ enum {
     SEGMENT_TIME_ENTRY_BYTES = 12,
     SEGMENT_DIGEST_HEADER_BYTES = 64,
     SEGMENT_POINT_BYTES = 60,
+    SEGMENT_TAIL_AT = 4096,    /* Where the copies of the last block begin... */
+    SEGMENT_TAIL_BYTES = 8192, /* ...and what each takes. */
+    SEGMENT_POINTS_AT = 20480, /* Where the points behind the first begin. */
     SEGMENT_METADATA_BYTES_MAX = 256,
     SEGMENT_NAME_DIGITS = 20,
     SEGMENT_EPOCH_ROW_BYTES_MAX = 34, /* Two numbers, a blank, a line end and some to spare. */
@@ -207,6 +213,10 @@ MUST_CHECK bool segment_point_get(const uint8_t *data,
 
 /** Return where slot @slot begins in a .digest file. */
 int64_t segment_point_position(uint32_t slot);
+
+/** Return how many slots a .digest file of @bytes has; what is behind the last whole one does not
+ * count. */
+uint32_t segment_point_slots(int64_t bytes);
 
 /** Put the .index entry of the batch that starts at @point. */
 void segment_index_entry_put(uint8_t *data, int64_t offset_base, const struct segment_point *point);

@@ -250,6 +250,7 @@ struct segment_sync {
     uint32_t count;
     uint32_t full_count; /* The first so many are FULL. */
     bool syncs_folder;
+    uint32_t tail_turn;           /* Which copy of the last block is written. */
     struct segment_epoch *epochs; /* NULL: the file is current. */
     size_t epoch_count;
     enum pyr_err err;

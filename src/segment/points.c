@@ -28,6 +28,7 @@ static enum pyr_err read_block(const struct segment_points *points,
                                struct pyr_error *reterr)
 {
     ASSERT(count <= BLOCK_POINTS);
+    ASSERT(first > 0); /* The first point stands apart. */
     size_t bytes = 0;
     int number = io_read_whole(
         points->io, points->digest,
@@ -188,11 +189,11 @@ enum pyr_err segment_points_behind(const struct segment_points *points,
     const struct segment_shape *shape = points->shape;
     struct segment_point point;
     struct block block;
-    uint32_t first = slot < shape->history_count ? shape->history_count : slot;
+    uint32_t first = slot <= shape->history_count ? shape->history_count + 1 : slot;
 
     ASSERT(position <= shape->end.position);
     for (int pass = 0; pass < 2; pass++) {
-        uint32_t left = shape->point_count - first;
+        uint32_t left = first < shape->point_count ? shape->point_count - first : 0;
         uint32_t count = left > BLOCK_POINTS ? BLOCK_POINTS : left;
         enum pyr_err err = read_block(points, first, count, &block, reterr);
         if (err != PYR_OK) {
@@ -207,6 +208,7 @@ enum pyr_err segment_points_behind(const struct segment_points *points,
         if (pass == 0) {
             err = segment_points_floor(points, SEGMENT_KEY_POSITION, position, &first, &point,
                                        reterr);
+            first += first == shape->history_count; /* START is in another block. */
         }
         if (err != PYR_OK) {
             return err;
@@ -281,8 +283,7 @@ enum pyr_err segment_points_restore(const struct segment_points *points,
                              (long long)points->shape->identity.offset_base);
     }
     struct segment_restored restored = {.shape = *points->shape, .is_sound = true};
-    int64_t point_bytes = bytes - SEGMENT_DIGEST_HEADER_BYTES;
-    restored.slots = point_bytes > 0 ? (uint32_t)(point_bytes / SEGMENT_POINT_BYTES) : 0;
+    restored.slots = segment_point_slots(bytes);
     struct pass pass = {.shape = *points->shape, .restored = &restored};
     pass.shape.end = pass.shape.start;
     pass.shape.history_digest = pass.shape.is_cleaned ? 0 : pass.shape.start.digest;

@@ -583,9 +583,9 @@ static enum segment_look look_at_digest(struct io *io,
         segment_digest_header_get(data, &shape->identity, &header) != PYR_OK) {
         return SEGMENT_LOOK_BAD;
     }
-    int64_t slots = (bytes - SEGMENT_DIGEST_HEADER_BYTES) / SEGMENT_POINT_BYTES;
+    uint32_t slots = segment_point_slots(bytes);
     uint32_t first = header.history_count;
-    if (slots <= first || slots > UINT32_MAX ||
+    if (slots <= first ||
         !read_exactly(io, digest, data, SEGMENT_POINT_BYTES, segment_point_position(first)) ||
         !segment_point_get(data, &shape->identity, first, &shape->start) ||
         !(shape->start.kind & SEGMENT_POINT_START)) {
@@ -595,8 +595,8 @@ static enum segment_look look_at_digest(struct io *io,
     shape->history_count = header.history_count;
     shape->end = shape->start;
     shape->point_count = first + 1;
-    uint32_t last = (uint32_t)slots - 1;
-    bool is_whole = bytes == segment_point_position((uint32_t)slots);
+    uint32_t last = slots - 1;
+    bool is_whole = bytes == segment_point_position(slots);
     if (!is_whole ||
         !read_exactly(io, digest, data, SEGMENT_POINT_BYTES, segment_point_position(last)) ||
         !segment_point_get(data, &shape->identity, last, &point) ||
@@ -604,7 +604,7 @@ static enum segment_look look_at_digest(struct io *io,
         return header.is_cleaned ? SEGMENT_LOOK_BAD : SEGMENT_LOOK_OPEN;
     }
     shape->end = point;
-    shape->point_count = (uint32_t)slots;
+    shape->point_count = slots;
     shape->index_count = point.batch_delta;
     shape->time_last = point.timestamp_max;
     shape->history_digest = point.digest;

@@ -34,6 +34,7 @@
 #include "segment/rebuild.h"
 #include "segment/remove.h"
 #include "segment/state.h"
+#include "segment/tail.h"
 #include "segment/writer.h"
 
 /* -- The folder -- */
@@ -312,6 +313,32 @@ static enum pyr_err start_of(struct recovery *recovery,
     return PYR_OK;
 }
 
+/* Bring the tail in line with the claim. If that fails, the block in which the claim ends may have
+ * been torn when it was rewritten: try again with each copy of it. */
+static enum pyr_err rebuild_tail(struct recovery *recovery, struct segment_rebuild *rebuild)
+{
+    struct segment_rebuild fresh = *rebuild;
+    enum pyr_err err = segment_rebuild(rebuild, recovery->reterr);
+    if (err == PYR_OK) {
+        err = check_claim(recovery, rebuild);
+    }
+    for (uint32_t turn = 0; turn < 2 && err == PYR_ERR_CORRUPT; turn++) {
+        bool has_changed = false;
+        struct pyr_error ignored; /* The first failure says more. */
+        if (segment_tail_restore(rebuild->io, rebuild->folder, &rebuild->shape.identity, turn,
+                                 &has_changed, &ignored) != PYR_OK ||
+            !has_changed) {
+            continue;
+        }
+        *rebuild = fresh;
+        if (segment_rebuild(rebuild, &ignored) == PYR_OK &&
+            check_claim(recovery, rebuild) == PYR_OK) {
+            err = PYR_OK;
+        }
+    }
+    return err;
+}
+
 /* Take the segment in which the log ends, or may end. */
 static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
 {
@@ -346,10 +373,7 @@ static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
         .offset_end = claim->offset_end > offset_base ? claim->offset_end : offset_base,
         .may_pass = claim->may_scan,
     };
-    err = segment_rebuild(&rebuild, recovery->reterr);
-    if (err == PYR_OK) {
-        err = check_claim(recovery, &rebuild);
-    }
+    err = rebuild_tail(recovery, &rebuild);
     if (err != PYR_OK) {
         return err;
     }

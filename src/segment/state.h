@@ -27,6 +27,7 @@ struct segment_log {
     struct segment_point first; /* Where the log stands if there is no segment. */
     int64_t offset_start;
     struct segment_end synced;
+    uint32_t tail_turn; /* Of the last sync. */
 
     struct segment_epoch *epochs;
     size_t epoch_count;

@@ -13,11 +13,15 @@
  * A sync that fails is an input/output error whatever its errno, and final: the kernel may have
  * dropped the bytes, and a second call would not say so.
  *
+ * The OPEN one's last block will be rewritten by the next append, so it is copied first
+ * (segment/tail).
+ *
  * Kafka's index files of the OPEN segment are not synced: opening makes them anew if they differ.
  */
 #include "base/assert.h"
 #include "base/mutant.h"
 #include "segment/state.h"
+#include "segment/tail.h"
 #include "segment/writer.h"
 
 /* -- Plan -- */
@@ -74,6 +78,7 @@ enum pyr_err segment_sync_plan(struct segment_log *log,
         .io = log->io,
         .folder = log->folder,
         .syncs_folder = log->folder_dirty,
+        .tail_turn = ++log->tail_turn,
         .end = segment_log_end(log),
     };
     err = copy_epochs(log, job);
@@ -114,6 +119,11 @@ static enum pyr_err seal(struct segment_sync *job, uint32_t index)
 static enum pyr_err sync_open(struct segment_sync *job, uint32_t index)
 {
     struct segment_handle *handle = job->handles[index];
+    enum pyr_err err =
+        segment_tail_save(job->io, handle, &job->shapes[index], job->tail_turn, &job->error);
+    if (err != PYR_OK) {
+        return err;
+    }
     int number = io_sync(job->io, handle->log);
     if (number == 0) {
         number = io_sync(job->io, handle->digest);
