@@ -185,7 +185,7 @@ void wal_landmark_add(struct wal *wal, const struct wal_link *link)
 /* Return the last link at or below @position (CHK-1, CHK-2). */
 static struct wal_link landmark_find(const struct wal *wal, uint64_t position)
 {
-    if (position >= wal->entries_end && !wal->gathering) {
+    if (position >= wal->entries_end && !wal->gathering && !wal->open) {
         return wal->link;
     }
     struct wal_link found = wal->resume;

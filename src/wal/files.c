@@ -281,6 +281,7 @@ enum pyr_err wal_files_open(struct wal_files *files,
 void wal_files_close(struct wal_files *files)
 {
     for (uint32_t index = 0; index < files->count; index++) {
+        io_close(files->io, files->rows[index].buffered);
         io_close(files->io, files->rows[index].file);
     }
     if (files->rows) {
@@ -489,6 +490,7 @@ void wal_prepare_end(struct wal_files *files, struct wal_prepare *prepare)
         .slot = prepare->header.slot,
         .generation = prepare->header.generation,
         .file = prepare->file,
+        .buffered = prepare->is_recycling ? row->buffered : NULL,
     };
     prepare->file = NULL;
 }

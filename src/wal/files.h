@@ -51,10 +51,11 @@ struct wal_file {
     uint32_t slot;
     uint64_t generation; /* 0: not known. */
     struct io_file *file;
-    bool is_unsynced;    /* Has written bytes that no sync or durable write covers. */
-    bool is_sync_due;    /* The sync round has it before it. */
-    bool is_half;        /* Its two headers differ: a crash met its recycling. */
-    uint8_t headers_bad; /* How many of the two failed their check. */
+    struct io_file *buffered; /* Through the page cache; opened when it is needed. */
+    bool is_unsynced;         /* Has written bytes that no sync or durable write covers. */
+    bool is_sync_due;         /* The sync round has it before it. */
+    bool is_half;             /* Its two headers differ: a crash met its recycling. */
+    uint8_t headers_bad;      /* How many of the two failed their check. */
 };
 
 struct wal_files {

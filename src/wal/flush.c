@@ -161,10 +161,11 @@ static uint64_t repeats_bytes(struct wal *wal)
     return bytes;
 }
 
-/* Begin to gather @flush at the journal's end, with the repeats of the flush before. */
-static void flush_open(struct wal *wal, struct wal_flush *flush)
+/* Place @flush at the journal's end, with the repeats of the flush before. */
+static void flush_place(struct wal *wal, struct wal_flush *flush)
 {
     ASSERT(!wal->gathering);
+    ASSERT(!wal->open);
     ASSERT(wal->link.position % BLOCK_BYTES == 0);
 
     flush->state = WAL_FLUSH_STATE_GATHERING;
@@ -193,7 +194,6 @@ static void flush_open(struct wal *wal, struct wal_flush *flush)
     }
     ASSERT(flush->used <= flush->capacity);
     wal_landmark_add(wal, &wal->link);
-    wal->gathering = flush;
     order_push(wal, flush);
 }
 
@@ -221,6 +221,7 @@ void wal_flush_close(struct wal *wal)
     };
     wal->repeat_count = flush->state_count;
     wal->repeat_list = 1 - wal->repeat_list;
+    wal->tail_end = wal->link.position;
     wal->is_last_empty = (flush->header.flags & WAL_FLUSH_EMPTY) != 0;
     wal->gathering = NULL;
     flush->state = WAL_FLUSH_STATE_QUEUED;
@@ -246,36 +247,53 @@ static bool gathering_takes(const struct wal *wal, uint64_t bytes, bool is_state
     return flush->used + bytes <= room && !is_full;
 }
 
-/* Open a flush that @bytes of entry fit into. */
-static enum pyr_err gathering_open(struct wal *wal,
-                                   uint64_t bytes,
-                                   enum wal_class class,
-                                   struct pyr_error *reterr)
+enum pyr_err wal_flush_begin(struct wal *wal,
+                             uint64_t entry_bytes,
+                             uint32_t extent_bytes,
+                             enum wal_class class,
+                             struct wal_flush **ret_flush,
+                             struct pyr_error *reterr)
 {
     if (wal->gathering) {
         wal_flush_close(wal);
         wal_flush_submit(wal);
     }
-    uint64_t wanted = repeats_bytes(wal) + bytes;
-    struct wal_flush *flush = NULL;
-    if (wanted <= wal->flushes[0].capacity) {
-        flush = pool_take(wal, false);
-    } else {
-        ASSERT(wanted <= wal->flushes[wal->flush_count - 1].capacity);
-        flush = pool_take(wal, true);
+    if (wal->open) {
+        wal_handover_close(wal);
     }
+    uint64_t wanted = repeats_bytes(wal) + entry_bytes;
+    bool is_large = wanted > wal->flushes[0].capacity;
+    ASSERT(wanted <= wal->flushes[wal->flush_count - 1].capacity);
+    struct wal_flush *flush = pool_take(wal, is_large);
     if (!flush) {
         wal->counters.waits_gather++;
         return err_set(reterr, PYR_ERR_BUSY, "all gather buffers of '%s' are in use", wal->folder);
     }
-    enum pyr_err err = place_find(wal, align_up(wanted, BLOCK_BYTES), class, reterr);
+    wanted = align_up(wanted, BLOCK_BYTES);
+    enum pyr_err err = place_find(wal, wanted, class, reterr);
     if (err != PYR_OK) {
         flush->state = WAL_FLUSH_STATE_WRITTEN; /* As if it had been: it goes back unused. */
         pool_give(wal, flush);
         return err;
     }
-    flush_open(wal, flush);
+    uint64_t left = wal_file_left(&wal->identity, wal->link.position);
+    uint64_t room = left < flush->capacity ? left : flush->capacity;
+    uint64_t bytes = extent_bytes > wanted ? extent_bytes : wanted;
+    flush_place(wal, flush);
+    flush->header.bytes = (uint32_t)(bytes < room ? bytes : room);
+    *ret_flush = flush;
     return PYR_OK;
+}
+
+/* Have a gathering flush that @bytes of entry fit into. */
+static enum pyr_err gathering_open(struct wal *wal,
+                                   uint64_t bytes,
+                                   enum wal_class class,
+                                   struct pyr_error *reterr)
+{
+    ASSERT(bytes > 0);
+
+    return wal_flush_begin(wal, bytes, 0, class, &wal->gathering, reterr);
 }
 
 /* Keep a copy of the entry of state @entry for the next flush. */
@@ -330,19 +348,13 @@ enum pyr_err wal_flush_append(struct wal *wal,
 bool wal_flush_empty(struct wal *wal, uint16_t flags)
 {
     ASSERT(!wal->gathering);
-    ASSERT(!wal->is_last_empty); /* WAL-6 */
+    ASSERT(!wal->is_last_empty || wal->open); /* WAL-6 */
 
-    uint64_t bytes = align_up(repeats_bytes(wal), BLOCK_BYTES);
-    struct wal_flush *flush = pool_take(wal, false);
-    if (!flush) {
+    struct wal_flush *flush = NULL;
+    if (wal_flush_begin(wal, 0, 0, WAL_CLASS_STATE, &flush, NULL) != PYR_OK) {
         return false;
     }
-    if (place_find(wal, bytes, WAL_CLASS_STATE, NULL) != PYR_OK) {
-        flush->state = WAL_FLUSH_STATE_WRITTEN;
-        pool_give(wal, flush);
-        return false;
-    }
-    flush_open(wal, flush);
+    wal->gathering = flush;
     flush->header.flags = (uint16_t)(WAL_FLUSH_EMPTY | flags);
     flush->needs_durable = true;
     wal->counters.flushes_empty++;
@@ -365,18 +377,22 @@ static void op_fail(struct wal *wal, const struct wal_file *file, const char *wh
 /* Take @flush, the first of the order, out of it: everything up to its end is written. */
 static void flush_retire(struct wal *wal, struct wal_flush *flush)
 {
-    uint64_t end = flush->header.position + flush->header.bytes;
+    bool is_open = (flush->header.flags & WAL_FLUSH_OPEN) != 0;
+    uint64_t end = flush->header.position + (is_open ? flush->used : flush->header.bytes);
     ASSERT(flush == wal->order_first);
-    ASSERT(end > wal->written_position);
+    ASSERT(end > wal->written_position || (is_open && end == wal->written_position));
 
     wal->order_first = flush->next;
     if (!wal->order_first) {
         wal->order_last = NULL;
     }
-    wal->written_position = end;
-    if (!flush->needs_durable) {
+    if (!flush->needs_durable && end > wal->written_position) {
         flush->file->is_unsynced = true;
         wal->unsynced_end = end;
+    }
+    wal->written_position = end;
+    if (!flush->needs_durable) {
+        /* A sync makes it durable; of an open flush, perhaps one has. */
     } else if (wal->unsynced_end == 0) {
         wal->durable_position = end; /* WAL-1 */
     } else {
@@ -385,12 +401,12 @@ static void flush_retire(struct wal *wal, struct wal_flush *flush)
     pool_give(wal, flush);
 }
 
-/* Retire what can be, in the order of the journal. */
-static void order_retire(struct wal *wal)
+void wal_flush_retire(struct wal *wal)
 {
     while (wal->order_first && wal->order_first->state == WAL_FLUSH_STATE_WRITTEN) {
         flush_retire(wal, wal->order_first);
     }
+    wal_handover_progress(wal);
     ASSERT(wal->durable_position <= wal->written_position);
 }
 
@@ -410,7 +426,7 @@ static void flush_complete(struct io_transfer *transfer)
         return;
     }
     flush->state = WAL_FLUSH_STATE_WRITTEN;
-    order_retire(wal);
+    wal_flush_retire(wal);
     wal_pump(wal);
 }
 
@@ -551,6 +567,10 @@ void wal_flush_sync(struct wal *wal)
                      wal->durable_wanted > wal->durable_position && !wal->sync.is_running;
     if (!is_wanted) {
         return;
+    }
+    if (wal->open) {
+        /* WAL-2: what comes after the sync must not share a block with what it made durable. */
+        wal_handover_close(wal);
     }
     /* Only what has been retired is certainly written; the round covers no more. */
     for (uint32_t index = 0; index < wal->files.count; index++) {

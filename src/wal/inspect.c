@@ -330,12 +330,12 @@ static enum pyr_err checkpoint_lower(struct wal_inspect *inspect, struct pyr_err
         return err_set(reterr, PYR_ERR_UNSUPPORTED, "'%s' has no journal file left to repair",
                        inspect->folder);
     }
-    bool is_lower = checkpoint->durable_upto > inspect->replay.link.position || !first;
+    bool is_lower = checkpoint->durable_upto > inspect->replay.good_end || !first;
     if (!is_lower) {
         return PYR_OK;
     }
     ASSERT(first || checkpoint->resume.position == inspect->replay.link.position);
-    checkpoint->durable_upto = inspect->replay.link.position;
+    checkpoint->durable_upto = inspect->replay.good_end;
     checkpoint->resume.position = first ? checkpoint->resume.position : position;
     return wal_checkpoint_write(inspect->io, inspect->folder, identity, checkpoint, reterr);
 }
@@ -353,7 +353,7 @@ static enum pyr_err cut_write(struct wal_inspect *inspect, uint64_t run, struct 
         .position = position,
         .sequence = link->sequence + 1,
         .run = run,
-        .durable_upto = link->position,
+        .durable_upto = inspect->replay.good_end,
         .previous_checksum = link->checksum,
         .previous_used = link->used,
         .bytes = BLOCK_BYTES,

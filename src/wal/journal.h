@@ -31,6 +31,7 @@ enum wal_flush_state {
     WAL_FLUSH_STATE_GATHERING, /* Takes entries; its place is known. */
     WAL_FLUSH_STATE_QUEUED,    /* Closed: its header is written. */
     WAL_FLUSH_STATE_IN_FLIGHT, /* The buffer is pinned. */
+    WAL_FLUSH_STATE_OPEN,      /* Grows by small writes that block (handover.c). */
     WAL_FLUSH_STATE_WRITTEN,   /* Done; waits for those before it. */
 };
 
@@ -47,6 +48,7 @@ struct wal_flush {
     uint32_t used;        /* Header, repeats and entries. */
     uint32_t entry_count; /* Repeats included. */
     uint32_t state_count; /* Entries of state, for the next flush to repeat. */
+    uint32_t written;     /* Open: how much of `used` is with the kernel. */
     bool needs_durable;   /* Some entry needs stable storage. */
     bool is_due;          /* Goes at once. */
     uint64_t deadline_ns; /* Goes then at the latest. */
@@ -123,6 +125,9 @@ struct wal {
     struct wal_flush *order_last;
     struct wal_flush *queue_first;
     struct wal_flush *gathering;
+    struct wal_flush *open; /* The open flush, or NULL. */
+    uint32_t extent_bytes;  /* Its extent; the next one's is double. */
+    uint64_t tail_end;      /* What positions report at the end of the last closed flush. */
     uint32_t in_flight;
     bool is_last_empty;         /* The last flush closed is an empty one. */
     struct wal_repeat *repeats; /* Two lists of WAL_STATE_ENTRIES_MAX. */
@@ -184,11 +189,39 @@ void wal_flush_close(struct wal *wal);
 /** Queue an empty flush with @flags; return false if there is no place for it. */
 bool wal_flush_empty(struct wal *wal, uint16_t flags);
 
+/** Take a buffer and a place for a flush whose first entry takes @entry_bytes, whatever gathers or
+ * is open being closed; it is the last of the order, with its repeats in it. If @extent_bytes is
+ * not 0, header.bytes is set to that much, as far as it fits. Errors as wal_append(). */
+MUST_CHECK enum pyr_err wal_flush_begin(struct wal *wal,
+                                        uint64_t entry_bytes,
+                                        uint32_t extent_bytes,
+                                        enum wal_class class,
+                                        struct wal_flush **ret_flush,
+                                        struct pyr_error *reterr);
+
+/** Take what is written from the front of the order, and move the positions. */
+void wal_flush_retire(struct wal *wal);
+
 /** Hand over queued flushes, and the gathering one if it should go, while `depth` allows. */
 void wal_flush_submit(struct wal *wal);
 
 /** Begin a sync round if one is wanted and none runs. */
 void wal_flush_sync(struct wal *wal);
+
+/* -- handover.c -- */
+
+/** Write @entry into the open flush, beginning one if need be; it is with the kernel on return.
+ * Errors as wal_append(); a failed write fails the journal. Blocks on the page cache. */
+MUST_CHECK enum pyr_err wal_handover_append(struct wal *wal,
+                                            const struct wal_entry *entry,
+                                            uint64_t *ret_position,
+                                            struct pyr_error *reterr);
+
+/** Close the open flush. */
+void wal_handover_close(struct wal *wal);
+
+/** Report what of the open flush is written, if nothing before it is still on its way. */
+void wal_handover_progress(struct wal *wal);
 
 /* -- checkpoint.c -- */
 

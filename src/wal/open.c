@@ -487,9 +487,10 @@ enum pyr_err wal_start(struct wal *wal, struct pyr_error *reterr)
         return err;
     }
     wal->run = run.run; /* WAL-7 */
-    wal->entries_end = wal->link.position;
-    wal->written_position = wal->link.position;
-    wal->durable_position = wal->link.position; /* Synced at the opening, before it was read. */
+    wal->tail_end = wal->replay.good_end;
+    wal->entries_end = wal->tail_end;
+    wal->written_position = wal->tail_end;
+    wal->durable_position = wal->tail_end; /* Synced at the opening, before it was read. */
     wal->is_last_empty = wal->replay.report.flushes == 0 || wal->replay.is_last_empty;
     wal->is_prepare_due = true;
     wal->body = (struct bytes){0};

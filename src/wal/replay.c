@@ -26,6 +26,7 @@ void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options 
     *replay = (struct wal_replay){
         .options = *options,
         .link = options->start,
+        .good_end = options->start.position,
         .report = {.position = options->start.position, .run = options->start.run},
     };
 }
@@ -217,6 +218,7 @@ static enum pyr_err flush_try(struct wal_replay *replay,
 /* What lies behind the last good flush. */
 struct rest {
     uint64_t bad_position; /* Where the next flush should have been. */
+    uint64_t good_end;     /* What is durable beyond it is missing. */
     uint64_t proof_upto;   /* The highest durable_upto found; 0: none. */
     uint64_t proof_where;  /* The flush that said so; 0: the checkpoint. */
     uint64_t cut_bytes;    /* Of flushes of the chain's run or later. */
@@ -343,6 +345,7 @@ static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *rete
     uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
     struct rest rest = {
         .bad_position = replay->link.position,
+        .good_end = replay->good_end,
         .proof_upto = replay->options.checkpoint_durable_upto,
     };
     const struct wal_file *file = wal_files_find(files, generation);
@@ -360,7 +363,7 @@ static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *rete
         }
     } while (header);
     replay->proof_upto = rest.proof_upto;
-    if (rest.proof_upto > rest.bad_position && !MUTANT(corrupt_tail_as_torn)) { /* REPL-2 */
+    if (rest.proof_upto > rest.good_end && !MUTANT(corrupt_tail_as_torn)) { /* REPL-2 */
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "'%s' at position %lld: a flush is damaged, but %s says that the journal "
                        "was durable up to %llu; 'pyralog log repair' says what would be lost",
@@ -388,6 +391,8 @@ static void flush_accept(struct wal_replay *replay)
         .checksum = header->checksum,
         .used = (header->flags & WAL_FLUSH_OPEN) != 0 ? replay->end : header->bytes_used,
     };
+    bool is_open = (header->flags & WAL_FLUSH_OPEN) != 0;
+    replay->good_end = is_open ? header->position + replay->link.used : replay->link.position;
     replay->is_last_empty = (header->flags & WAL_FLUSH_EMPTY) != 0;
     replay->report.flushes++;
     replay->report.position = replay->link.position;

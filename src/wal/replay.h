@@ -57,6 +57,7 @@ struct wal_replay_options {
 struct wal_replay {
     struct wal_replay_options options;
     struct wal_link link; /* Of the last good flush. */
+    uint64_t good_end;    /* Of the last good flush; of an open one, where its good entries end. */
     bool is_ended;
     bool is_last_empty; /* The last good flush is an empty one. */
     /* The window: `count` bytes of `file` from `position`. */

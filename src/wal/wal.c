@@ -152,7 +152,8 @@ static void retry_fire(struct io_timer *timer)
 /* Return whether everything that was appended is durable. */
 static bool tail_is_durable(const struct wal *wal)
 {
-    return !wal->gathering && wal->durable_position == wal->link.position;
+    uint64_t end = wal->open ? wal->entries_end : wal->tail_end;
+    return !wal->gathering && wal->durable_position == end;
 }
 
 static void idle_fire(struct io_timer *timer)
@@ -162,8 +163,8 @@ static void idle_fire(struct io_timer *timer)
     if (wal->state != WAL_STATE_OPEN) {
         return;
     }
-    bool is_idle = tail_is_durable(wal) && wal->idle_position == wal->link.position;
-    if (!is_idle || wal->is_last_empty) {
+    bool is_idle = tail_is_durable(wal) && wal->idle_position == wal->durable_position;
+    if (!is_idle || (wal->is_last_empty && !wal->open)) {
         wal_pump(wal);
         return;
     }
@@ -180,11 +181,11 @@ static void idle_fire(struct io_timer *timer)
 /* See to it that a durable tail gets its empty flush (WAL-6). */
 static void idle_watch(struct wal *wal)
 {
-    bool is_tail = tail_is_durable(wal) && !wal->is_last_empty;
-    if (!is_tail || wal->idle_position == wal->link.position) {
+    bool is_tail = tail_is_durable(wal) && (!wal->is_last_empty || wal->open);
+    if (!is_tail || wal->idle_position == wal->durable_position) {
         return;
     }
-    wal->idle_position = wal->link.position;
+    wal->idle_position = wal->durable_position;
     wal->idle_from_ns = io_now_mono_ns(wal->io);
     if (!wal->is_idle_timed) {
         wal->is_idle_timed = true;
@@ -195,7 +196,7 @@ static void idle_watch(struct wal *wal)
 /* Move the stop on: everything durable, then the empty flush, then CLOSED. */
 static void stop_advance(struct wal *wal)
 {
-    wal->durable_wanted = wal->link.position;
+    wal->durable_wanted = wal->open ? wal->entries_end : wal->tail_end;
     bool is_settled =
         tail_is_durable(wal) && wal->in_flight == 0 && wal->checkpoint.state == WAL_CHECKPOINT_NONE;
     if (!is_settled) {
@@ -203,7 +204,8 @@ static void stop_advance(struct wal *wal)
     }
     if (!wal->is_clean_written) {
         wal->is_clean_written = true;
-        if (!wal->is_last_empty && wal_flush_empty(wal, WAL_FLUSH_CLEAN)) {
+        bool is_empty = wal->is_last_empty && !wal->open;
+        if (!is_empty && wal_flush_empty(wal, WAL_FLUSH_CLEAN)) {
             wal_flush_submit(wal);
             return;
         }
@@ -260,7 +262,7 @@ static void need_apply(struct wal_flush *flush, struct wal_need need)
         flush->is_due = flush->is_due || flush->used >= WAL_WRITTEN_BYTES_MAX;
         break;
     case WAL_NEED_WRITTEN_NOW:
-        flush->is_due = true;
+        flush->is_due = true; /* Only for entries of state, which are durable now anyway. */
         break;
     }
 }
@@ -300,6 +302,9 @@ enum pyr_err wal_append(struct wal *wal,
         return err;
     }
     bool is_state = entry->kind == WAL_ENTRY_TRUNCATE || entry->kind == WAL_ENTRY_PROMISE;
+    if (need.kind == WAL_NEED_WRITTEN_NOW && !is_state) {
+        return wal_handover_append(wal, entry, ret_position, reterr);
+    }
     err = wal_flush_append(wal, entry, is_state ? WAL_CLASS_STATE : WAL_CLASS_DATA, ret_position,
                            reterr);
     if (err != PYR_OK) {
@@ -330,7 +335,7 @@ bool wal_can_flush(const struct wal *wal)
 
 uint64_t wal_sync(struct wal *wal)
 {
-    uint64_t position = wal->link.position;
+    uint64_t position = wal->open ? wal->entries_end : wal->tail_end;
     if (wal->gathering) {
         wal->gathering->needs_durable = true;
         wal->gathering->is_due = true;

@@ -295,14 +295,14 @@ TEST(crash, loses_nothing_that_was_acknowledged_under_batch)
 
 /* Entries that are not durable by themselves, with a sync now and then: what the sync covered is
  * there. The plain writes before a durable one are the trap: its flag does not cover them. */
-TEST(crash, loses_nothing_that_a_sync_covered)
+static void crash_with_syncs(enum wal_need_kind need)
 {
     static struct life life;
     struct sim_disk *disk = sim_disk_create();
     sim_record_start(disk);
     CHECK_INT(life_begin(&life, disk, 5), PYR_OK);
-    for (int round = 0; round < 60; round++) {
-        life.need = round % 5 == 4 ? WAL_NEED_DURABLE_NOW : WAL_NEED_WRITTEN_BY;
+    for (int round = 0; round < 120; round++) {
+        life.need = round % 5 == 4 ? WAL_NEED_DURABLE_NOW : need;
         (void)life_append(&life);
         if (round % 7 == 3) {
             (void)wal_sync(life.wal);
@@ -326,6 +326,17 @@ TEST(crash, loses_nothing_that_a_sync_covered)
 
     images_check(disk, 3, 1);
     sim_disk_destroy(disk);
+}
+
+TEST(crash, loses_nothing_that_a_sync_covered)
+{
+    crash_with_syncs(WAL_NEED_WRITTEN_BY);
+}
+
+/* Likewise for entries handed over at once, in open flushes. */
+TEST(crash, loses_nothing_of_an_open_flush_that_a_sync_covered)
+{
+    crash_with_syncs(WAL_NEED_WRITTEN_NOW);
 }
 
 /* A crash, a short life, and a crash again: flushes of the first life that were cut lie behind what
