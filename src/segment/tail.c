@@ -109,7 +109,12 @@ static int put_back(struct io *io,
                     bool *ret_changed)
 {
     uint8_t there[SECTOR_BYTES];
+    int64_t log_bytes = 0;
     bool is_same = true;
+    int error = io_bytes(io, log, &log_bytes);
+    if (error != 0 || log_bytes < position + (int64_t)bytes.count) {
+        return error; /* A torn write shortens nothing: this is other damage. */
+    }
     for (size_t at = 0; at < bytes.count && is_same; at += sizeof there) {
         size_t got = 0;
         size_t count = bytes.count - at < sizeof there ? bytes.count - at : sizeof there;
