@@ -34,34 +34,72 @@ static inline int file_posix_fd(struct io_file *file)
  * writes that begin below it are merely cut short by the kernel, so pass their begin + 1. */
 bool file_posix_is_above_limit(int64_t end);
 
-/* The slots of struct io_ops; they are documented there. */
+/* -- The slots of struct io_ops; threads, blocking and errors are documented there. -- */
+
+/** Open the file at @path: slot `open`. Gives: file_posix_close. */
 int file_posix_open(struct io *io, const char *path, uint32_t flags, struct io_file **ret_file);
+
+/** Close @file: slot `close`. */
 void file_posix_close(struct io *io, struct io_file *file);
+
+/** Read once at @position: slot `read_at`. */
 int file_posix_read_at(struct io *io,
                        struct io_file *file,
                        struct bytes_mut span,
                        int64_t position,
                        size_t *ret_count);
+
+/** Write once at @position, durably if asked: slot `write_at`. IO-2 */
 int file_posix_write_at(struct io *io,
                         struct io_file *file,
                         struct bytes span,
                         int64_t position,
                         bool is_durable,
                         size_t *ret_count);
+
+/** Sync @file with fdatasync: slot `sync`. IO-4 */
 int file_posix_sync(struct io *io, struct io_file *file);
+
+/** Reserve space with fallocate: slot `allocate`. */
 int file_posix_allocate(struct io *io, struct io_file *file, int64_t bytes);
+
+/** Set the length: slot `truncate`. */
 int file_posix_truncate(struct io *io, struct io_file *file, int64_t bytes);
+
+/** Return the length: slot `bytes`. */
 int file_posix_bytes(struct io *io, struct io_file *file, int64_t *ret_bytes);
+
+/** Map @file: slot `map`. Gives: file_posix_unmap. */
 int file_posix_map(struct io *io, struct io_file *file, size_t count, const uint8_t **ret_data);
+
+/** Undo file_posix_map: slot `unmap`. */
 void file_posix_unmap(struct io *io, const uint8_t *data, size_t count);
+
+/** Ask mincore: slot `map_is_resident`. */
 bool file_posix_map_is_resident(struct io *io, struct bytes span);
+
+/** Rename: slot `rename`. */
 int file_posix_rename(struct io *io, const char *from, const char *to);
+
+/** Remove a file or an empty folder: slot `remove`. */
 int file_posix_remove(struct io *io, const char *path);
+
+/** Make a folder with mode 0700: slot `make_folder`. */
 int file_posix_make_folder(struct io *io, const char *path);
+
+/** Sync the folder @path with fsync: slot `sync_folder`. IO-4 */
 int file_posix_sync_folder(struct io *io, const char *path);
+
+/** List a folder: slot `list`. Gives: io_entries_free. */
 int file_posix_list(struct io *io, const char *path, struct io_entries *ret_entries);
+
+/** Describe @path: slot `stat`. */
 int file_posix_stat(struct io *io, const char *path, struct io_stat *ret_stat);
+
+/** Return the free bytes: slot `space`. */
 int file_posix_space(struct io *io, const char *path, uint64_t *ret_bytes);
+
+/** Take the lock file at @path with flock: slot `lock`. Gives: file_posix_close. */
 int file_posix_lock(struct io *io,
                     const char *path,
                     int64_t *ret_holder,

@@ -29,6 +29,7 @@
  *   IO-2  a write marked durable reports success only after its bytes are on stable storage
  *   IO-3  completion order is not submission order; nothing may rely on it
  *   IO-4  a failed sync or durable write is reported once and never retried here
+ *   IO-9  all memory that io_alloc gave is given back before the environment is destroyed
  *
  * Threads: io_submit, timers, jobs and io_loop_dispatch belong to the loop's owner (one thread at a
  * time; a lock above may hand ownership on). io_loop_wait may run without that lock, by one thread

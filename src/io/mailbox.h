@@ -5,15 +5,9 @@
  * Part of the path:  any thread: io_mailbox_post -> [ring] -> io_loop_dispatch -> receive(letter)
  *
  * A letter is a pointer whose meaning is the user's; posting one gives it away, receiving takes it.
- * The ring has a fixed number of places, each with a ticket that says for which round it may be
- * written or read; a poster takes the next place with one atomic step and never waits for another
- * poster:
- *
- *      place      0      1      2      3
- *      ticket     4      5      2      3       written: place + round * n + 1, free: place + round
- * * n ^read next    ^write next
- *
- * A full box refuses (back-pressure); nothing is dropped. The loop is woken only if it sleeps.
+ * The queue is base/ring; its own wake flag is not used, since a loop sleeps for other reasons too
+ * and has one flag for all of them (io/loop.h). A full box refuses (back-pressure); nothing is
+ * dropped. The loop is woken only if it sleeps.
  *
  * Invariants:
  *   IO-7  each posted letter is received exactly once, letters of one poster in their order
@@ -24,21 +18,17 @@
 #ifndef IO_MAILBOX_H
 #define IO_MAILBOX_H
 
-#include <stdatomic.h>
-
+#include "base/ring.h"
 #include "io/io.h"
 
-struct io_mailbox_place;
-
 struct io_mailbox {
+    struct ring ring;
+    struct ring_cell *cells;
+    size_t cell_count; /* A power of two. */
     struct io_loop *loop;
     void (*receive)(struct io_mailbox *mailbox, void *letter);
     void *ctx;
-    struct io_mailbox_place *places;
-    uint64_t place_count;                     /* A power of two. */
-    struct io_mailbox *next;                  /* For the loop. */
-    _Alignas(64) _Atomic uint64_t write_next; /* Apart: posters fight for it. */
-    _Alignas(64) uint64_t read_next;          /* The owner's. */
+    struct io_mailbox *next; /* For the loop. */
 };
 
 /**

@@ -18,8 +18,8 @@
  *
  * Threads: one.   Memory: content_unref and block_unref free what has no user left.
  */
-#ifndef SIM_CONTENT_H
-#define SIM_CONTENT_H
+#ifndef SIM_SIM_CONTENT_H
+#define SIM_SIM_CONTENT_H
 
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -89,4 +89,4 @@ struct sim_block *block_ref(struct sim_block *block);
 /** Take a user from @block (NULL does nothing). */
 void block_unref(struct sim_block *block);
 
-#endif /* SIM_CONTENT_H */
+#endif /* SIM_SIM_CONTENT_H */

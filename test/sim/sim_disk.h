@@ -28,8 +28,8 @@
  * Threads: one.   Memory: plain malloc; running out of it aborts, as the simulator is not under
  * test.
  */
-#ifndef SIM_DISK_H
-#define SIM_DISK_H
+#ifndef SIM_SIM_DISK_H
+#define SIM_SIM_DISK_H
 
 #include "base/bytes.h"
 
@@ -171,4 +171,4 @@ void disk_sync_end(struct sim_disk *disk, uint32_t number, uint64_t point, bool 
 void disk_set_bytes(struct sim_disk *disk, uint32_t number, int64_t bytes);
 void disk_reserve(struct sim_disk *disk, uint32_t number, int64_t bytes);
 
-#endif /* SIM_DISK_H */
+#endif /* SIM_SIM_DISK_H */

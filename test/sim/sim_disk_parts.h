@@ -7,8 +7,8 @@
  * more than one: nodes, contents, lists of names, pending entries. The live part (what is open or
  * locked) belongs to one disk and is not copied.
  */
-#ifndef SIM_DISK_PARTS_H
-#define SIM_DISK_PARTS_H
+#ifndef SIM_SIM_DISK_PARTS_H
+#define SIM_SIM_DISK_PARTS_H
 
 #include "sim/sim_content.h"
 #include "sim/sim_disk.h"
@@ -149,4 +149,4 @@ void record_event(struct sim_disk *disk, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void record_free(struct sim_disk *disk);
 
-#endif /* SIM_DISK_PARTS_H */
+#endif /* SIM_SIM_DISK_PARTS_H */

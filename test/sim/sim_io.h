@@ -25,8 +25,8 @@
  *
  * Threads: one.   Memory: the disk belongs to the caller and outlives the environment.
  */
-#ifndef SIM_IO_H
-#define SIM_IO_H
+#ifndef SIM_SIM_IO_H
+#define SIM_SIM_IO_H
 
 #include "io/io.h"
 #include "sim/sim_disk.h"
@@ -135,4 +135,4 @@ void sim_set_cold(struct sim *sim, bool is_cold);
 /** Return a hash over all that happened: the same seed and program give the same. */
 uint64_t sim_trace(const struct sim *sim);
 
-#endif /* SIM_IO_H */
+#endif /* SIM_SIM_IO_H */

@@ -2,8 +2,8 @@
 /*
  * sim/io_parts - the structs of the simulated environment, for its own files.
  */
-#ifndef SIM_IO_PARTS_H
-#define SIM_IO_PARTS_H
+#ifndef SIM_SIM_IO_PARTS_H
+#define SIM_SIM_IO_PARTS_H
 
 #include "io/loop.h"
 #include "io/ops.h"
@@ -163,4 +163,4 @@ void sim_reap(struct io_loop *loop);
 void sim_kick(struct io_loop *loop);
 void sim_job_start(struct io_loop *loop, struct io_job *job);
 
-#endif /* SIM_IO_PARTS_H */
+#endif /* SIM_SIM_IO_PARTS_H */

@@ -3,8 +3,8 @@
  * sim/random - the simulator's own generator (splitmix64): one per subsystem, so that one more draw
  * in one does not shift the others.
  */
-#ifndef SIM_RANDOM_H
-#define SIM_RANDOM_H
+#ifndef SIM_SIM_RANDOM_H
+#define SIM_SIM_RANDOM_H
 
 #include <stdint.h>
 
@@ -34,4 +34,4 @@ static inline uint32_t sim_random_below(struct sim_random *random, uint32_t end)
     return (uint32_t)(((sim_random_next(random) >> 32) * (uint64_t)end) >> 32);
 }
 
-#endif /* SIM_RANDOM_H */
+#endif /* SIM_SIM_RANDOM_H */

@@ -153,7 +153,7 @@ TEST(sim_crash, keeps_what_a_sync_covered)
 }
 
 /* A failed flush forgets: reads still see the bytes, the next sync "succeeds", a crash takes them.
- */
+ * That is why a failed sync is final. IO-4 */
 TEST(sim_fault, failed_sync_loses_data_and_the_next_one_lies)
 {
     struct fixture fixture = fixture_create();

@@ -5,8 +5,8 @@
  * The same tests (test_seam_*.c) are linked into one runner for each implementation; only the file
  * seam_<implementation>.c differs. So a difference in behaviour between them fails a test.
  */
-#ifndef TEST_UNIT_IO_SEAM_H
-#define TEST_UNIT_IO_SEAM_H
+#ifndef IO_SEAM_H
+#define IO_SEAM_H
 
 #include "io/io.h"
 
@@ -43,4 +43,4 @@ void seam_drain(struct io_loop *loop);
 /** Return whether this implementation runs jobs and loops on real threads. */
 bool seam_is_real(void);
 
-#endif /* TEST_UNIT_IO_SEAM_H */
+#endif /* IO_SEAM_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What only a real kernel can show, on both real backends: threads, modes, signals, limits,
- * flushes.
+ * What only a real kernel can show, on both real backends: threads, modes, signals, limits; the
+ * code of io/kernel.c, io/pool.c, io/posix.c and io/file_posix.c.
  */
 #include <errno.h>
 #include <fcntl.h>

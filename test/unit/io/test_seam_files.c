@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The blocking calls of the seam, on every implementation.
+ * The blocking calls of the seam, on every implementation: io/io.c, and on a real kernel
+ * io/file_posix.c and io/folder_posix.c.
  */
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loops of the seam, on every implementation: operations, timers, jobs, mail.
+ * Loops of the seam, on every implementation: operations, timers, jobs, mail; the code of
+ * io/loop.c, io/mailbox.c, io/transfer.c, and on a real kernel io/posix.c or io/uring.c.
  */
 #include <errno.h>
 
