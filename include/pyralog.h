@@ -26,6 +26,15 @@ extern "C" {
  *
  * Values are numbered by hand and never reused: they travel on the wire and stand in files. The
  * text, the exit status and whether a retry can help stand in one table (src/base/err.def).
+ *
+ *     struct pyr_error error;
+ *     struct pyr_log *log;
+ *     enum pyr_err err = pyr_log_open("/dev/null/data", NULL, &log, &error);
+ *     if (err != PYR_OK) {
+ *         printf("%s (%s): %s\n", pyr_err_name(err), pyr_err_text(err), error.message);
+ *     } else {
+ *         pyr_log_close(log);
+ *     }
  */
 enum pyr_err {
     PYR_OK = 0,
@@ -67,7 +76,7 @@ PYR_API const char *pyr_err_text(enum pyr_err err);
 
 /* -- Version --
  *
- *     printf("%s\n", pyr_version());
+ *     printf("%s: %s\n", pyr_version(), pyr_version_details());
  */
 
 /** Return this library's version, such as "0.1.0". */
@@ -332,13 +341,15 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_find_time(struct pyr_log *log,
                                                       struct pyr_position *ret_position,
                                                       struct pyr_error *reterr);
 
-/**
- * Open a reader that starts at @offset; PYR_READ_FIRST and PYR_READ_END stand for the log's start
- * and end. Gives: pyr_reader_close. A reader belongs to one thread at a time. PYR_ERR_OUT_OF_RANGE
- * if @offset lies below the log's start or past its end.
- */
+/* Where a reader may begin, besides an offset: the log's start, and behind its last record. */
 #define PYR_READ_FIRST INT64_C(-2)
 #define PYR_READ_END   INT64_C(-1)
+
+/**
+ * Open a reader that starts at @offset, or at PYR_READ_FIRST or PYR_READ_END. Gives:
+ * pyr_reader_close. A reader belongs to one thread at a time. PYR_ERR_OUT_OF_RANGE if @offset lies
+ * below the log's start or past its end.
+ */
 PYR_API PYR_MUST_CHECK enum pyr_err pyr_reader_open(struct pyr_log *log,
                                                     int64_t offset,
                                                     struct pyr_reader **ret_reader,
