@@ -282,6 +282,7 @@ struct segment_truncate {
     const char *folder; /* The log's. */
     int64_t offset;
     struct segment_shape shape; /* Of the segment that is cut. */
+    uint32_t tail_turn;         /* Which copy of the last block is written. */
     bool cuts;                  /* There is one; else whole segments go and no more. */
     int64_t *bases;             /* Of the segments that go, last first. */
     size_t base_count;

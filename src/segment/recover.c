@@ -374,6 +374,9 @@ static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
         .may_pass = claim->may_scan,
     };
     err = rebuild_tail(recovery, &rebuild);
+    if (err == PYR_OK) {
+        err = segment_tail_turn(log->io, log->folder, &identity, &log->tail_turn, recovery->reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }

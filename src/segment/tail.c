@@ -13,7 +13,7 @@
 
 #define TAIL_MAGIC "PYRTAIL1"
 
-enum { TAIL_MAGIC_BYTES = 8, TAIL_HEADER_BYTES = 20, TAIL_CHECK_AT = 16 };
+enum { TAIL_MAGIC_BYTES = 8, TAIL_HEADER_BYTES = 24, TAIL_CHECK_AT = 20 };
 
 static int64_t slot_position(uint32_t turn)
 {
@@ -58,6 +58,7 @@ enum pyr_err segment_tail_save(struct io *io,
     memcpy(header, TAIL_MAGIC, TAIL_MAGIC_BYTES);
     put_le32(header + 8, position);
     put_le32(header + 12, (uint32_t)count);
+    put_le32(header + 16, turn);
     put_le32(header + TAIL_CHECK_AT, tail_check(header, &shape->identity, bytes));
     number = io_write_whole(io, handle->digest, bytes, slot_position(turn) + BLOCK_BYTES, false);
     if (number == 0) {
@@ -70,18 +71,24 @@ enum pyr_err segment_tail_save(struct io *io,
                                        (long long)shape->identity.offset_base);
 }
 
-/* Read the slot; *@ret_count is 0 if it holds nothing whole. */
+/* What a slot holds. */
+struct slot {
+    uint8_t data[BLOCK_BYTES];
+    uint32_t position;
+    uint32_t turn;
+    size_t count; /* 0: nothing whole. */
+};
+
+/* Read slot @turn modulo 2. */
 static int read_slot(struct io *io,
                      struct io_file *digest,
                      const struct segment_identity *identity,
                      uint32_t turn,
-                     uint8_t *data,
-                     uint32_t *ret_position,
-                     size_t *ret_count)
+                     struct slot *slot)
 {
     uint8_t header[TAIL_HEADER_BYTES];
     size_t got = 0;
-    *ret_count = 0;
+    slot->count = 0;
     int number =
         io_read_whole(io, digest, (struct bytes_mut){.data = header, .count = sizeof header},
                       slot_position(turn), &got);
@@ -90,13 +97,14 @@ static int read_slot(struct io *io,
         memcmp(header, TAIL_MAGIC, TAIL_MAGIC_BYTES) != 0) {
         return number;
     }
-    number = io_read_whole(io, digest, (struct bytes_mut){.data = data, .count = count},
+    number = io_read_whole(io, digest, (struct bytes_mut){.data = slot->data, .count = count},
                            slot_position(turn) + BLOCK_BYTES, &got);
-    struct bytes bytes = {.data = data, .count = count};
+    struct bytes bytes = {.data = slot->data, .count = count};
     if (number == 0 && got == count &&
         tail_check(header, identity, bytes) == get_le32(header + TAIL_CHECK_AT)) {
-        *ret_position = get_le32(header + 8);
-        *ret_count = count;
+        slot->position = get_le32(header + 8);
+        slot->turn = get_le32(header + 16);
+        slot->count = count;
     }
     return number;
 }
@@ -139,11 +147,9 @@ enum pyr_err segment_tail_restore(struct io *io,
                                   bool *ret_changed,
                                   struct pyr_error *reterr)
 {
-    uint8_t data[BLOCK_BYTES];
+    struct slot slot = {.count = 0};
     struct io_file *digest = NULL;
     struct io_file *log = NULL;
-    uint32_t position = 0;
-    size_t count = 0;
     bool has_changed = false;
     enum pyr_err err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_DIGEST,
                                          IO_OPEN_READ, &digest, reterr);
@@ -153,11 +159,11 @@ enum pyr_err segment_tail_restore(struct io *io,
     }
     int number = 0;
     if (err == PYR_OK && digest && log) {
-        number = read_slot(io, digest, identity, turn, data, &position, &count);
+        number = read_slot(io, digest, identity, turn, &slot);
     }
-    if (number == 0 && count > 0) {
-        number =
-            put_back(io, log, (struct bytes){.data = data, .count = count}, position, &has_changed);
+    if (number == 0 && slot.count > 0) {
+        number = put_back(io, log, (struct bytes){.data = slot.data, .count = slot.count},
+                          slot.position, &has_changed);
     }
     io_close(io, digest);
     io_close(io, log);
@@ -166,5 +172,31 @@ enum pyr_err segment_tail_restore(struct io *io,
                              (long long)identity->offset_base);
     }
     *ret_changed = has_changed;
+    return err;
+}
+
+enum pyr_err segment_tail_turn(struct io *io,
+                               const char *folder,
+                               const struct segment_identity *identity,
+                               uint32_t *ret_turn,
+                               struct pyr_error *reterr)
+{
+    struct slot slot = {.count = 0};
+    struct io_file *digest = NULL;
+    uint32_t newest = 0;
+    int number = 0;
+    enum pyr_err err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_DIGEST,
+                                         IO_OPEN_READ, &digest, reterr);
+    for (uint32_t turn = 0; turn < 2 && digest && number == 0; turn++) {
+        number = read_slot(io, digest, identity, turn, &slot);
+        if (number == 0 && slot.count > 0 && (newest == 0 || slot.turn - newest < INT32_MAX)) {
+            newest = slot.turn;
+        }
+    }
+    io_close(io, digest);
+    if (number != 0) {
+        return err_set_errno(reterr, number, "look for the copy of a segment's end");
+    }
+    *ret_turn = newest;
     return err;
 }

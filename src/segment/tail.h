@@ -44,4 +44,12 @@ MUST_CHECK enum pyr_err segment_tail_restore(struct io *io,
                                              bool *ret_changed,
                                              struct pyr_error *reterr);
 
+/** Return the turn of the newest whole copy, 0 if there is none: the next one takes the other slot.
+ * Blocks. */
+MUST_CHECK enum pyr_err segment_tail_turn(struct io *io,
+                                          const char *folder,
+                                          const struct segment_identity *identity,
+                                          uint32_t *ret_turn,
+                                          struct pyr_error *reterr);
+
 #endif /* SEGMENT_TAIL_H */

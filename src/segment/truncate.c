@@ -19,6 +19,7 @@
 #include "segment/rebuild.h"
 #include "segment/remove.h"
 #include "segment/state.h"
+#include "segment/tail.h"
 #include "segment/writer.h"
 
 /* -- Plan -- */
@@ -89,7 +90,10 @@ enum pyr_err segment_truncate_plan(struct segment_log *log,
     if (err != PYR_OK) {
         return err;
     }
-    *job = (struct segment_truncate){.io = log->io, .folder = log->folder, .offset = offset};
+    *job = (struct segment_truncate){.io = log->io,
+                                     .folder = log->folder,
+                                     .offset = offset,
+                                     .tail_turn = ++log->tail_turn};
     size_t first_gone = first;
     if (first < log->count && log->rows[first]->shape.identity.offset_base < offset) {
         job->cuts = true;
@@ -131,9 +135,30 @@ static enum pyr_err find_cut(struct segment_truncate *job)
     return err;
 }
 
+/* Copy the block in which the log will end: the next append rewrites it. */
+static enum pyr_err save_tail(struct segment_truncate *job)
+{
+    struct segment_handle_options options = {
+        .folder = job->folder,
+        .offset_base = job->shape.identity.offset_base,
+        .is_writable = true,
+    };
+    struct segment_handle *handle = NULL;
+    enum pyr_err err = segment_handle_open(job->io, &options, &handle, &job->error);
+    if (err == PYR_OK) {
+        err = segment_tail_save(job->io, handle, &job->shape, job->tail_turn, &job->error);
+    }
+    segment_handle_release(handle);
+    return err;
+}
+
 /* Cut the .log and sync all four files. */
 static enum pyr_err cut(struct segment_truncate *job)
 {
+    enum pyr_err saved = save_tail(job);
+    if (saved != PYR_OK) {
+        return saved;
+    }
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         struct io_file *file = NULL;
         enum pyr_err err =
