@@ -61,7 +61,7 @@ const char *args_nearest(const char *word, const char *const *names, size_t name
     }
     const char *best = NULL;
     /* A third of the letters may be wrong, but not more than three; more would be guessing. */
-    size_t steps_max = word_count < 3 ? 1 : word_count / 3;
+    size_t steps_max = (word_count + 2) / 3;
     size_t best_distance = (steps_max > 3 ? 3 : steps_max) + 1;
     for (size_t index = 0; index < name_count; index++) {
         size_t steps = distance(word, names[index]);
@@ -386,7 +386,7 @@ int args_begin(const struct args_command *command,
         return args_end(command, 0);
     }
     if (ret_found->wants_version) {
-        (void)printf("%s\n", pyr_version_details());
+        (void)printf("%s\n", pyr_version());
         return args_end(command, 0);
     }
     return -1;
