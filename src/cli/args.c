@@ -159,7 +159,7 @@ static enum pyr_err option_unknown(const struct args_command *command,
 
 /* Take the option at argv[*index], and its value, which may be the next word. */
 static enum pyr_err option_take(const struct args_command *command,
-                                char **argv,
+                                const char *const *argv,
                                 int *index,
                                 void *values,
                                 struct pyr_error *reterr)
@@ -229,7 +229,7 @@ static enum pyr_err defaults_set(const struct args_command *command,
 
 enum pyr_err args_parse(const struct args_command *command,
                         int argc,
-                        char **argv,
+                        const char *const *argv,
                         void *values,
                         struct args_found *ret_found,
                         struct pyr_error *reterr)
@@ -376,7 +376,8 @@ int args_begin(const struct args_command *command,
                struct args_found *ret_found)
 {
     struct pyr_error error;
-    enum pyr_err err = args_parse(command, argc, argv, values, ret_found, &error);
+    enum pyr_err err =
+        args_parse(command, argc, (const char *const *)argv, values, ret_found, &error);
     if (err != PYR_OK) {
         ASSERT(err_exit_status(err) == 2);
         return args_fail(command, &error);
@@ -386,7 +387,7 @@ int args_begin(const struct args_command *command,
         return args_end(command, 0);
     }
     if (ret_found->wants_version) {
-        (void)printf("%s\n", pyr_version());
+        (void)printf("%s\n", pyr_version_details());
         return args_end(command, 0);
     }
     return -1;

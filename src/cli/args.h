@@ -82,7 +82,7 @@ struct args_found {
  */
 MUST_CHECK enum pyr_err args_parse(const struct args_command *command,
                                    int argc,
-                                   char **argv,
+                                   const char *const *argv,
                                    void *values,
                                    struct args_found *ret_found,
                                    struct pyr_error *reterr);

@@ -56,7 +56,7 @@ static size_t acks_copy(int fd, int acks, pid_t child, uint64_t kill_ms)
             CHECK(kill_at != UINT64_MAX); /* Nothing was acknowledged for half a minute. */
             continue;
         }
-        char data[65536];
+        char data[4096];
         ssize_t count = read(fd, data, sizeof data);
         CHECK(count >= 0);
         if (count == 0) {
@@ -95,10 +95,9 @@ static void acks_trim(int acks)
 
 static void kill_rounds(const char *backend, uint64_t rounds, uint64_t seed)
 {
-    char store[512];
-    char path[512];
-    (void)snprintf(store, sizeof store, "--embedded=%s/%s", case_folder(), backend);
-    (void)snprintf(path, sizeof path, "%s/acks-%s", case_folder(), backend);
+    const char *store = "--embedded=store";
+    const char *path = "acks";
+    CHECK_INT(chdir(case_folder()), 0);
     int acks = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     CHECK(acks >= 0);
     struct prng prng = prng_of(seed, 0);

@@ -15,14 +15,20 @@
 
 /* -- Helpers -- */
 
-static const char *in_folder(char *room, size_t room_bytes, const char *prefix, const char *name)
+/* Work in a fresh folder, and return it. */
+static const char *enter(void)
 {
-    (void)snprintf(room, room_bytes, "%s%s/%s", prefix, case_folder(), name);
-    return room;
+    const char *folder = case_folder();
+    CHECK_INT(chdir(folder), 0);
+    return folder;
 }
 
-#define EMBEDDED(name) in_folder((char[512]){0}, 512, "--embedded=", name)
-#define INSIDE(name)   in_folder((char[512]){0}, 512, "", name)
+/* Set TMPDIR back to @kept, which may be NULL. */
+static void temporary_restore(char *kept)
+{
+    CHECK_INT(kept ? setenv("TMPDIR", kept, 1) : unsetenv("TMPDIR"), 0);
+    free(kept);
+}
 
 /* The program must have ended with @status and, unless it is "", complained with @message. */
 static void check_end(struct program *program, int status, const char *message)
@@ -51,7 +57,8 @@ static void check_contains(const char *text, const char *part)
 /* The main use: append, and prove that all is there; then read it. */
 TEST(load, appends_verifies_and_reads)
 {
-    const char *store = EMBEDDED("store");
+    const char *store = "--embedded=store";
+    (void)enter();
 
     struct program *program =
         PROGRAM("pyralog-load", store, "--count=3000", "--threads=4", "--batch=3", "--verify");
@@ -73,6 +80,7 @@ TEST(load, appends_verifies_and_reads)
 /* Every policy and way of appending keeps what it acknowledges while nothing is killed. */
 TEST(load, verifies_under_every_policy)
 {
+    (void)enter();
     static const char *const ways[][3] = {
         {"--sync=batch:2ms", "--async=32", "--partitions=3"},
         {"--sync=os", "--threads=3", "--keys=10"},
@@ -82,10 +90,10 @@ TEST(load, verifies_under_every_policy)
     };
     for (size_t index = 0; index < sizeof ways / sizeof *ways; index++) {
         char name[32];
-        (void)snprintf(name, sizeof name, "store-%zu", index);
+        (void)snprintf(name, sizeof name, "--embedded=store-%zu", index);
         struct program *program =
-            PROGRAM("pyralog-load", EMBEDDED(name), "--count=500", "--mode=mixed", "--verify",
-                    ways[index][0], ways[index][1], ways[index][2]);
+            PROGRAM("pyralog-load", name, "--count=500", "--mode=mixed", "--verify", ways[index][0],
+                    ways[index][1], ways[index][2]);
         check_contains(program->out, "500 acknowledged: none missing");
         check_end(program, 0, "");
     }
@@ -94,7 +102,8 @@ TEST(load, verifies_under_every_policy)
 /* The rate is a promise of the load, and latency counts from the intended start. */
 TEST(load, keeps_the_rate_and_leaves_the_warm_up_out)
 {
-    struct program *program = PROGRAM("pyralog-load", EMBEDDED("store"), "--rate=400", "--json",
+    (void)enter();
+    struct program *program = PROGRAM("pyralog-load", "--embedded=store", "--rate=400", "--json",
                                       "--duration=1s", "--warmup=500ms", "--sync=os");
 
     const char *records = strstr(program->out, "\"records\":");
@@ -109,11 +118,12 @@ TEST(load, keeps_the_rate_and_leaves_the_warm_up_out)
 /* Ctrl-C in a long load: the report is what the user wants to see. */
 TEST(load, reports_what_it_has_when_interrupted)
 {
+    (void)enter();
     char text[4096];
     size_t count = 0;
     int fd = -1;
-    const char *const words[] = {"pyralog-load", EMBEDDED("store"), "--duration=60s",
-                                 "--ack-file",   "/dev/stdout",     NULL};
+    const char *const words[] = {"pyralog-load", "--embedded=store", "--duration=60s",
+                                 "--ack-file",   "/dev/stdout",      NULL};
     pid_t child = program_start(words, &fd);
 
     ssize_t bytes = read(fd, text, sizeof text); /* It is at work. */
@@ -134,8 +144,9 @@ TEST(load, reports_what_it_has_when_interrupted)
 /* What one process acknowledged is proved by another; a second run goes on in the same folder. */
 TEST(verify_against, passes_over_several_runs)
 {
-    const char *store = EMBEDDED("store");
-    const char *acks = INSIDE("acks");
+    const char *store = "--embedded=store";
+    (void)enter();
+    const char *acks = "acks";
 
     for (int run = 0; run < 3; run++) {
         check_end(PROGRAM("pyralog-load", store, "--count=200", "--threads=2", "--ack-file", acks),
@@ -160,6 +171,7 @@ TEST(verify_against, passes_over_several_runs)
 /* Everything that was typed is checked before a file is touched. */
 TEST(load_usage, refuses_bad_words_with_one_line)
 {
+    (void)enter();
     check_end(
         PROGRAM("pyralog-load"), 2,
         "pyralog-load: --embedded=DIR is missing (or --demo); pyralog-load --help explains\n");
@@ -174,40 +186,42 @@ TEST(load_usage, refuses_bad_words_with_one_line)
 /* Odd folders: each a clear refusal that names the path. */
 TEST(load_folder, refuses_what_is_no_store)
 {
-    const char *file = INSIDE("file");
+    const char *file = "file";
+    (void)enter();
     int fd = open(file, O_CREAT | O_WRONLY, 0600);
     CHECK(fd >= 0);
     CHECK_INT(close(fd), 0);
-    CHECK_INT(mkdir(INSIDE("foreign"), 0700), 0);
-    fd = open(INSIDE("foreign/letter.txt"), O_CREAT | O_WRONLY, 0600);
+    CHECK_INT(mkdir("foreign", 0700), 0);
+    fd = open("foreign/letter.txt", O_CREAT | O_WRONLY, 0600);
     CHECK(fd >= 0);
     CHECK_INT(close(fd), 0);
 
     check_end(PROGRAM("pyralog-load", "--embedded", file, "--count=1"), 1, "file'");
-    check_end(PROGRAM("pyralog-load", EMBEDDED("foreign"), "--count=1"), 1, "foreign'");
-    check_end(PROGRAM("pyralog-load", EMBEDDED("none"), "--mode=read"), 1, "none'");
-    check_end(PROGRAM("pyralog-load", EMBEDDED("a/b/c"), "--count=1"), 1, "a/b/c");
-    check_end(PROGRAM("pyralog-load", EMBEDDED("store"), "--verify-against", INSIDE("no-acks")), 1,
+    check_end(PROGRAM("pyralog-load", "--embedded=foreign", "--count=1"), 1, "foreign'");
+    check_end(PROGRAM("pyralog-load", "--embedded=none", "--mode=read"), 1, "none'");
+    check_end(PROGRAM("pyralog-load", "--embedded=a/b/c", "--count=1"), 1, "a/b/c");
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--verify-against", "no-acks"), 1,
               "no-acks': No such file or directory\n");
-    check_end(PROGRAM("pyralog-load", EMBEDDED("store"), "--count=1", "--ack-file", "/dev/full"), 1,
-              "--ack-file: write '/dev/full': No space left on device\n");
-    CHECK(access(INSIDE("none"), F_OK) != 0);
-    CHECK(access(INSIDE("foreign/lock"), F_OK) != 0);
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--count=1", "--ack-file", "/dev/full"),
+              1, "--ack-file: write '/dev/full': No space left on device\n");
+    CHECK(access("none", F_OK) != 0);
+    CHECK(access("foreign/lock", F_OK) != 0);
 }
 
 /* A folder that is in use is refused with who has it. */
 TEST(load_folder, names_the_holder_of_the_lock)
 {
+    (void)enter();
     char text[256];
     int fd = -1;
-    const char *const words[] = {"pyralog-load", EMBEDDED("store"), "--duration=60s",
-                                 "--ack-file",   "/dev/stdout",     NULL};
+    const char *const words[] = {"pyralog-load", "--embedded=store", "--duration=60s",
+                                 "--ack-file",   "/dev/stdout",      NULL};
     pid_t child = program_start(words, &fd);
     CHECK(read(fd, text, sizeof text) > 0);
     char holder[32];
     (void)snprintf(holder, sizeof holder, "%ld", (long)child);
 
-    check_end(PROGRAM("pyralog-load", EMBEDDED("store"), "--count=1"), 1, holder);
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--count=1"), 1, holder);
 
     CHECK_INT(kill(child, SIGKILL), 0);
     CHECK_INT(program_end(child), 128 + SIGKILL);
@@ -223,8 +237,6 @@ TEST(load_output, fails_when_stdout_is_full)
         int fd = open("/dev/full", O_WRONLY);
         (void)dup2(fd, STDOUT_FILENO);
         (void)close(STDERR_FILENO);
-        struct program *unused = NULL;
-        (void)unused;
         char path[4096];
         (void)snprintf(path, sizeof path, "%s/pyralog-load", getenv("PYRALOG_PROGRAMS"));
         (void)execl(path, "pyralog-load", "--help", (char *)NULL);
@@ -238,7 +250,10 @@ TEST(load_output, fails_when_stdout_is_full)
 /* tools/run.sh shows this to a new user; it must prove what it says and leave nothing behind. */
 TEST(demo, kills_recovers_verifies_and_cleans_up)
 {
-    CHECK_INT(setenv("TMPDIR", case_folder(), 1), 0);
+    const char *folder = enter();
+    const char *before = getenv("TMPDIR");
+    char *kept = before ? strdup(before) : NULL;
+    CHECK_INT(setenv("TMPDIR", folder, 1), 0);
 
     struct program *program = PROGRAM("pyralog-load", "--demo", "--duration=1s", "--threads=4");
 
@@ -247,15 +262,19 @@ TEST(demo, kills_recovers_verifies_and_cleans_up)
     check_contains(program->out, "none missing, repeated, out of order or changed");
     check_contains(program->out, "Passed: no acknowledged record was lost.");
     check_end(program, 0, "");
-    CHECK_INT(rmdir(case_folder()), 0); /* It is empty. */
-    CHECK_INT(mkdir(case_folder(), 0700), 0);
+    CHECK_INT(rmdir(folder), 0); /* It is empty. */
+    CHECK_INT(mkdir(folder, 0700), 0);
+    temporary_restore(kept);
 }
 
 /* Ctrl-C: no process and no folder stays. */
 TEST(demo, cleans_up_when_interrupted)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-    CHECK_INT(setenv("TMPDIR", case_folder(), 1), 0);
+    const char *folder = enter();
+    const char *before = getenv("TMPDIR");
+    char *kept = before ? strdup(before) : NULL;
+    CHECK_INT(setenv("TMPDIR", folder, 1), 0);
     for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
         char text[64];
         int fd = -1;
@@ -267,7 +286,8 @@ TEST(demo, cleans_up_when_interrupted)
 
         CHECK_INT(program_end(child), 128 + signals[index]);
         (void)close(fd);
-        CHECK_INT(rmdir(case_folder()), 0);
-        CHECK_INT(mkdir(case_folder(), 0700), 0);
+        CHECK_INT(rmdir(folder), 0);
+        CHECK_INT(mkdir(folder, 0700), 0);
     }
+    temporary_restore(kept);
 }

@@ -66,7 +66,7 @@ static const struct args_command command = {.words = "tool",
 
 /* -- Helpers -- */
 
-static enum pyr_err parse(char **words, struct values *values, struct pyr_error *reterr)
+static enum pyr_err parse(const char *const *words, struct values *values, struct pyr_error *reterr)
 {
     struct args_found found;
     int count = 0;
@@ -77,7 +77,7 @@ static enum pyr_err parse(char **words, struct values *values, struct pyr_error 
     return args_parse(&command, count, words, values, &found, reterr);
 }
 
-static void check_refused(char **words, const char *message)
+static void check_refused(const char *const *words, const char *message)
 {
     struct values values;
     struct pyr_error error;
@@ -88,7 +88,7 @@ static void check_refused(char **words, const char *message)
 }
 
 #define WORDS(...)        \
-    (char *[])            \
+    (const char *const[]) \
     {                     \
         __VA_ARGS__, NULL \
     }

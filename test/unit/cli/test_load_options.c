@@ -5,7 +5,9 @@
 #include "cli/load_options.h"
 #include "lib/case.h"
 
-static enum pyr_err settle(char **words, struct load_options *options, struct pyr_error *reterr)
+static enum pyr_err settle(const char *const *words,
+                           struct load_options *options,
+                           struct pyr_error *reterr)
 {
     struct args_found found;
     int count = 0;
@@ -18,7 +20,7 @@ static enum pyr_err settle(char **words, struct load_options *options, struct py
 }
 
 #define WORDS(...)        \
-    (char *[])            \
+    (const char *const[]) \
     {                     \
         __VA_ARGS__, NULL \
     }
