@@ -196,7 +196,8 @@ TEST(load_folder, refuses_what_is_no_store)
     CHECK(fd >= 0);
     CHECK_INT(close(fd), 0);
 
-    check_end(PROGRAM("pyralog-load", "--embedded", file, "--count=1"), 1, "file'");
+    check_end(PROGRAM("pyralog-load", "--embedded", file, "--count=1"), 2,
+              "'file' is not a folder\n");
     check_end(PROGRAM("pyralog-load", "--embedded=foreign", "--count=1"), 1, "foreign'");
     check_end(PROGRAM("pyralog-load", "--embedded=none", "--mode=read"), 1, "none'");
     check_end(PROGRAM("pyralog-load", "--embedded=a/b/c", "--count=1"), 1, "a/b/c");
