@@ -43,7 +43,8 @@ CI_SKIPS = "test/skips.txt"
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "second_deadlock_stack=1",
+    # Tests fork children that try locks and limits; they start threads there.
+    "TSAN_OPTIONS": "second_deadlock_stack=1:die_after_fork=0",
 }
 
 
@@ -139,9 +140,16 @@ def count_tap(program, output, status):
     return tally
 
 
+REPORT = re.compile(r"(WARNING|ERROR): \w+Sanitizer|: runtime error: |assertion failed: ")
+
+
 def tail(text, count=40):
-    """Return the last lines of @text."""
-    return "\n".join(text.splitlines()[-count:])
+    """Return the first report of a sanitizer or an assertion in @text, or else its last lines."""
+    lines = text.splitlines()
+    first = next((index for index, line in enumerate(lines) if REPORT.search(line)), None)
+    if first is not None:
+        return "\n".join(lines[first:first + count])
+    return "\n".join(lines[-count:])
 
 
 class Suite:
