@@ -271,7 +271,20 @@ class Suite:
         cwd = row["workdir"] or ROOT / "build" / kind
         status, output = self.execute(row["cmd"], seconds_max, cwd, env)
         (self.logs / f"{kind}-{row['name'].replace('/', '-')}.log").write_text(output)
-        return count_tap(row["name"], output, status)
+        prefix = "" if kind == "release" else kind + "/"
+        return count_tap(prefix + row["name"], output, status)
+
+    def orphans(self, parts):
+        """Return a Tally of the release build's tests that none of @parts would ever run."""
+        table = ROOT / "build" / "release" / "meson-info" / "intro-tests.json"
+        tally = Tally()
+        if self.built.get("release"):
+            covered = {suite for part in parts if part.needs() for suite in part.words[2].split(",")}
+            for row in json.loads(table.read_text()):
+                if not covered & {suite.split(":")[-1] for suite in row["suite"]}:
+                    text = f"{row['name']}: no part of docs/testing.md runs its suites {row['suite']}"
+                    tally.failed.append((text, ""))
+        return tally
 
     def command(self, part):
         status, output = self.execute(part.words, part.planned * 4 + 60)
@@ -340,8 +353,8 @@ def closing_line(tally):
     return f"{tally.passed} passed, {len(tally.failed)} failed, {len(tally.skipped)} skipped"
 
 
-def run_all(suite, parts, setup_seconds):
-    """Run @parts; return the Tally of them all."""
+def run_all(suite, parts, table, setup_seconds):
+    """Run @parts, some or all of the @table; return the Tally of them all."""
     total = Tally()
     start = time.monotonic() - setup_seconds
     for part in parts:
@@ -353,6 +366,7 @@ def run_all(suite, parts, setup_seconds):
         else:
             tally = suite.run(part)
         total.add(tally)
+    total.add(suite.orphans(table))
     planned = sum(part.planned for part in parts)
     print(f"\n{time.monotonic() - start:.0f} s of {planned} planned, "
           f"{total.total()} cases; logs in build/logs")
@@ -374,7 +388,8 @@ def main():
     parser.add_argument("--setup-seconds", type=float, default=0, help=argparse.SUPPRESS)
     parser.set_defaults(length="default")
     options = parser.parse_args()
-    parts = choose(read_parts((ROOT / "docs/testing.md").read_text()), options.length, options.part)
+    table = read_parts((ROOT / "docs/testing.md").read_text())
+    parts = choose(table, options.length, options.part)
     if options.list:
         for part in parts:
             print(f"{part.name:<22}{part.length:<9}{part.planned:>5} s  {' '.join(part.words)}")
@@ -392,7 +407,7 @@ def main():
         signal.signal(signal.SIGINT, suite.stop)
         signal.signal(signal.SIGTERM, suite.stop)
         try:
-            total = run_all(suite, parts, options.setup_seconds)
+            total = run_all(suite, parts, table, options.setup_seconds)
         finally:
             suite.kill_children()
             shutil.rmtree(scratch, ignore_errors=True)
