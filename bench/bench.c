@@ -5,6 +5,7 @@
 #include "bench.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
@@ -24,6 +26,9 @@ enum { LINE_BYTES_MAX = 2048, OPEN_FOLDERS = 16, EXIT_USAGE = 2 };
 
 #define NS_A_SECOND 1e9
 #define NS_A_US     1e3
+
+#define WARM_NAME        "warm"
+#define WARM_PIECE_BYTES ((size_t)1 << 20)
 
 /* The value of "--@name=VALUE", or NULL if @argument is another. */
 static const char *option_value(const char *argument, const char *name)
@@ -177,14 +182,37 @@ struct histogram *bench_histogram(void)
     return histogram;
 }
 
-void bench_warm_memory(size_t bytes_count)
+/* Write a file of @bytes_count bytes from @piece and remove it before it reaches the device. */
+static void warm_page_cache(const struct bench_options *options,
+                            const uint8_t *piece,
+                            size_t bytes_count)
 {
-    void *memory = mmap(NULL, bytes_count, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    char path[PATH_BYTES_MAX];
+    bench_path(options, WARM_NAME, path, sizeof path);
+    int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        bench_fail("open '%s': %s", path, strerror(errno));
+    }
+    for (size_t done = 0; done < bytes_count; done += WARM_PIECE_BYTES) {
+        if (write(fd, piece, WARM_PIECE_BYTES) != (ssize_t)WARM_PIECE_BYTES) {
+            bench_fail("write '%s': %s", path, strerror(errno));
+        }
+    }
+    (void)close(fd);
+    bench_remove(options, WARM_NAME);
+}
+
+void bench_warm_memory(const struct bench_options *options, size_t bytes_count)
+{
+    ASSERT(bytes_count >= WARM_PIECE_BYTES);
+
+    uint8_t *memory = mmap(NULL, bytes_count, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (memory == MAP_FAILED) {
         bench_fail("no memory for %zu bytes", bytes_count);
     }
     memset(memory, 1, bytes_count);
+    warm_page_cache(options, memory, bytes_count);
     (void)munmap(memory, bytes_count);
 }
 

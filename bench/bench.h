@@ -74,9 +74,14 @@ uint8_t *bench_memory(size_t bytes_count);
 /** Return an empty histogram. Gives: free(). */
 struct histogram *bench_histogram(void);
 
-/** Touch @bytes_count bytes of fresh memory and give them back, so that the machine below has
- * handed the pages over before something is measured. */
-void bench_warm_memory(size_t bytes_count);
+/**
+ * Touch @bytes_count bytes of the program's memory and as many of page cache, and give them back.
+ *
+ * A virtual machine takes free pages back from its guest: the first touch of each then costs
+ * microseconds. Pages that were in use a moment ago are handed out first and cost nothing. It does
+ * not last (a second or two), so call this right before measuring.
+ */
+void bench_warm_memory(const struct bench_options *options, size_t bytes_count);
 
 /** Keep the compiler from dropping the computation of @value. Any thread. */
 void bench_use(uint64_t value);

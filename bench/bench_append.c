@@ -22,7 +22,7 @@
 
 enum { TURN_WRITES = 64, OUTSTANDING = 64, APPENDERS = 64, BATCH_RECORDS = 1000, BATCHES_OUT = 8 };
 
-#define WARM_MEMORY_BYTES ((size_t)1 << 30)
+#define WARM_MEMORY_BYTES ((size_t)512 << 20)
 
 static uint64_t limit_ns(const struct bench_options *options)
 {
@@ -47,6 +47,7 @@ static void always_one(const char *name, const struct bench_options *options)
     device_open(&device, options);
     struct histogram *ours = bench_histogram();
     struct histogram *raw = bench_histogram();
+    embedded_warm(&embedded, options, WARM_MEMORY_BYTES);
 
     uint64_t start_ns = bench_now_ns();
     for (int turn = 0; bench_now_ns() - start_ns < limit_ns(options); turn++) {
@@ -92,6 +93,7 @@ static void run_team(const char *name,
     struct embedded embedded;
     embedded_open(&embedded, options, wanted);
     struct histogram *latency = bench_histogram();
+    embedded_warm(&embedded, options, WARM_MEMORY_BYTES);
     struct team_options team = {.members = members,
                                 .seconds = options->seconds,
                                 .step = append_step,
@@ -123,7 +125,6 @@ static void always_batches(const char *name, const struct bench_options *options
 {
     struct embedded_options wanted = embedded_defaults(PYR_SYNC_ALWAYS);
     wanted.record_count = BATCH_RECORDS;
-    bench_warm_memory(WARM_MEMORY_BYTES);
     run_team(name, options, &wanted, 1);
 }
 
@@ -131,14 +132,12 @@ static void batch_5_ms(const char *name, const struct bench_options *options)
 {
     struct embedded_options wanted = embedded_defaults(PYR_SYNC_BATCH);
     wanted.log.sync_interval_ms = 5;
-    bench_warm_memory(WARM_MEMORY_BYTES);
     run_team(name, options, &wanted, 1);
 }
 
 static void os_gathered(const char *name, const struct bench_options *options)
 {
     struct embedded_options wanted = embedded_defaults(PYR_SYNC_OS);
-    bench_warm_memory(WARM_MEMORY_BYTES);
     run_team(name, options, &wanted, 1);
 }
 
@@ -146,7 +145,6 @@ static void os_at_once(const char *name, const struct bench_options *options)
 {
     struct embedded_options wanted = embedded_defaults(PYR_SYNC_OS);
     wanted.log.hand_over_at_once = true;
-    bench_warm_memory(WARM_MEMORY_BYTES);
     run_team(name, options, &wanted, 1);
 }
 
@@ -199,6 +197,7 @@ static void run_window(const char *name,
     embedded_open(&embedded, options, wanted);
     struct histogram *latency = bench_histogram();
     struct window window = {.appends_max = appends_max};
+    embedded_warm(&embedded, options, WARM_MEMORY_BYTES);
 
     uint64_t start_ns = bench_now_ns();
     uint64_t spent_ns = 0;
@@ -234,7 +233,6 @@ static void always_batches_outstanding(const char *name, const struct bench_opti
 {
     struct embedded_options wanted = embedded_defaults(PYR_SYNC_ALWAYS);
     wanted.record_count = BATCH_RECORDS;
-    bench_warm_memory(WARM_MEMORY_BYTES);
     run_window(name, options, &wanted, BATCHES_OUT);
 }
 

@@ -34,6 +34,7 @@ static void measure(const char *name,
                     void *ctx,
                     size_t bytes)
 {
+    bench_warm_memory(options, 2 * FILE_PIECES * PIECE_BYTES);
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
     size_t steps_a_look = bytes < PIECE_BYTES ? PIECE_BYTES / bytes : 1;
     uint64_t round = 0;
@@ -208,6 +209,5 @@ int main(int argument_count, char **arguments)
         {"page cache, read by 1 MiB", cache_read},
         {"memory-copy budget of a 1 MiB batch", copy_budget},
     };
-    bench_warm_memory(2 * FILE_PIECES * PIECE_BYTES);
     return bench_main(argument_count, arguments, cases, sizeof cases / sizeof cases[0]);
 }

@@ -30,7 +30,7 @@ enum { BATCH_RECORDS = 1000, WAL_FILES = 24, OPEN_FOLDERS = 16, NEVER_MS = 3600 
 #define RECOVERED_BYTES   (UINT64_C(512) << 20)
 #define CACHE_BYTES       (UINT64_C(4) << 30)
 #define PIECE_BYTES       ((size_t)1 << 20)
-#define WARM_MEMORY_BYTES ((size_t)2 << 30)
+#define WARM_MEMORY_BYTES ((size_t)1 << 30)
 #define US_A_SECOND       1e6
 
 static struct embedded_options crash_options(void)
@@ -109,12 +109,13 @@ static int drop_file(const char *path, const struct stat *info, int kind, struct
 /* Crash, prepare the page cache by @prepare, and open. Return what opening found. */
 static struct pyr_recovery recover(const struct bench_options *options, __nftw_func_t prepare)
 {
-    bench_warm_memory(WARM_MEMORY_BYTES);
     crash(options);
     struct embedded_options wanted = crash_options();
     char path[PATH_BYTES_MAX];
     bench_path(options, wanted.name, path, sizeof path);
     (void)nftw(path, prepare, OPEN_FOLDERS, FTW_PHYS);
+
+    bench_warm_memory(options, WARM_MEMORY_BYTES);
 
     struct pyr_store *store = NULL;
     struct pyr_error error;

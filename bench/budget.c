@@ -15,8 +15,8 @@
 
 #define BUDGET_NAME "budget"
 
-/* 64 MiB of batches and as many of segment: more than the last cache of the machine at hand. The
- * journal's buffers are few and stay warm, as in the log. */
+/* 64 MiB of batches: more than the last cache of the machine at hand. The journal's buffers are few
+ * and stay warm, and the segment grows into new pages, both as in the log. */
 enum { BATCHES = 64, JOURNAL_BATCHES = 4 };
 
 void budget_open(struct budget *budget, const struct bench_options *options)
@@ -37,7 +37,7 @@ void budget_open(struct budget *budget, const struct bench_options *options)
 
 void budget_pass(struct budget *budget)
 {
-    const uint8_t *batch = budget->batches + budget->next * BUDGET_BATCH_BYTES;
+    const uint8_t *batch = budget->batches + budget->next % BATCHES * BUDGET_BATCH_BYTES;
     uint8_t *journal = budget->journal + budget->next % JOURNAL_BATCHES * BUDGET_BATCH_BYTES;
     off_t position = (off_t)(budget->next * BUDGET_BATCH_BYTES);
 
@@ -48,7 +48,7 @@ void budget_pass(struct budget *budget)
         (ssize_t)BUDGET_BATCH_BYTES) {
         bench_fail("write '" BUDGET_NAME "': %s", strerror(errno));
     }
-    budget->next = (budget->next + 1) % BATCHES;
+    budget->next++;
 }
 
 void budget_close(struct budget *budget, const struct bench_options *options)

@@ -6,7 +6,7 @@
  *
  *   checksummed                       one pass of reading
  *   copied into the journal's buffer  one of reading, one of writing (direct I/O takes it there)
- *   copied into the page cache        one of reading, one of writing (its segment)
+ *   copied into the page cache        one of reading, one of writing (its segment, which grows)
  *
  * Doing just that, with nothing stored durably and no log around it, is the memory-copy budget: no
  * log of this shape can append faster on this machine, however fast the device is.
@@ -26,7 +26,7 @@ struct budget {
     uint8_t *batches; /* The caller's data: a region larger than the last cache. */
     uint8_t *journal; /* Stands for the journal's buffers. */
     int segment_fd;   /* A file in the page cache. */
-    size_t next;      /* Which batch comes next. */
+    uint64_t next;    /* Which batch comes next. */
 };
 
 /** Make the buffers, and the file "<folder>/budget" of @options. Gives: budget_close. */

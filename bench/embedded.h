@@ -45,6 +45,17 @@ void embedded_open(struct embedded *embedded,
                    const struct bench_options *options,
                    const struct embedded_options *wanted);
 
+/**
+ * Append until the log has used all the memory that it will use, and wait until it is written; then
+ * warm the machine's memory for @bytes_expected bytes of segments.
+ *
+ * What is measured after it is the steady state: a log's cache and journal are not fresh but for
+ * its first second.
+ */
+void embedded_warm(struct embedded *embedded,
+                   const struct bench_options *options,
+                   size_t bytes_expected);
+
 /** Append all records as one batch and wait for the policy. Ends the program if it fails. */
 void embedded_append(struct embedded *embedded);
 
