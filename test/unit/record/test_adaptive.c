@@ -55,6 +55,9 @@ TEST(adaptive, tries_ever_less_often_until_something_shrinks)
     CHECK(adaptive_learn(&adaptive, 5000, 100, 0));
 
     CHECK(adaptive_should_try(&adaptive, 5000));
+    CHECK(!adaptive_learn(&adaptive, 5000, 0, 0));
+    CHECK(!adaptive_should_try(&adaptive, 5000));
+    CHECK(adaptive_should_try(&adaptive, 5000)); /* Back at 1 in 2. */
 }
 
 /* Together with the packer: noise is given up within the room, text is kept. */

@@ -327,6 +327,8 @@ TEST(record_ttl_ms, reads_decimal_milliseconds)
         {"-1", -1},
         {"12a", -1},
         {" 12", -1},
+        {"1:", -1},
+        {"1/", -1},
     };
 
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
