@@ -356,9 +356,10 @@ static int zeros_write(const struct wal_prepare *prepare)
     if (error != 0 && error != EOPNOTSUPP) {
         return error;
     }
-    for (int64_t position = 0; position < bytes; position += WAL_ZERO_BYTES) {
+    int64_t piece = (int64_t)wal_zero_bytes(&prepare->header.identity);
+    for (int64_t position = 0; position < bytes; position += piece) {
         int64_t left = bytes - position;
-        size_t count = left < WAL_ZERO_BYTES ? (size_t)left : WAL_ZERO_BYTES;
+        size_t count = left < piece ? (size_t)left : (size_t)piece;
         error = io_write_whole(prepare->io, prepare->file, (struct bytes){prepare->zeros, count},
                                position, false);
         if (error != 0) {

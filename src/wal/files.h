@@ -108,6 +108,13 @@ MUST_CHECK enum pyr_err wal_files_heal(struct wal_files *files,
                                        struct wal_file *file,
                                        struct pyr_error *reterr);
 
+/** Return how many zeros are written at a time. */
+static inline size_t wal_zero_bytes(const struct wal_identity *identity)
+{
+    uint64_t bytes = identity->file_bytes;
+    return bytes < WAL_ZERO_BYTES ? (size_t)bytes : WAL_ZERO_BYTES;
+}
+
 /* -- Preparation: the making or recycling of one file, as straight-line blocking code -- */
 
 struct wal_prepare {
@@ -117,7 +124,7 @@ struct wal_prepare {
     bool is_direct;
     bool is_recycling;
     const char *folder;
-    uint8_t *zeros;          /* WAL_ZERO_BYTES of them, aligned, borrowed. */
+    uint8_t *zeros;          /* wal_zero_bytes() of them, aligned, borrowed. */
     uint8_t *block;          /* BLOCK_BYTES, aligned, borrowed; holds the header. */
     enum pyr_err err;        /* Result. */
     struct pyr_error reason; /* Result. */

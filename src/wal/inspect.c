@@ -271,7 +271,6 @@ static enum pyr_err runs_see(struct wal_inspect *inspect, struct pyr_error *rete
             return err;
         }
     } while (header);
-    ASSERT(inspect->run_highest >= inspect->replay.link.run || inspect->run_highest == 0);
     return PYR_OK;
 }
 

@@ -106,7 +106,7 @@ struct wal {
     bool is_preparing;
     struct io_job prepare_job;
     struct wal_prepare prepare;
-    uint8_t *zeros; /* WAL_ZERO_BYTES and one block behind. */
+    uint8_t *zeros; /* wal_zero_bytes() and one block behind. */
 
     /* Opening. */
     struct wal_twin twin;         /* The checkpoint as it was read, */

@@ -136,7 +136,7 @@ static enum pyr_err memory_alloc(struct wal *wal, struct pyr_error *reterr)
 
     wal->flush_count = wal->options.gather_count + 1;
     wal->landmarks_max = wal->files.rows_max * LANDMARKS_PER_FILE_MAX;
-    wal->zeros = memory_take(wal, WAL_ZERO_BYTES + BLOCK_BYTES);
+    wal->zeros = memory_take(wal, wal_zero_bytes(&wal->identity) + BLOCK_BYTES);
     wal->repeats = (void *)memory_take(wal, 2 * WAL_STATE_ENTRIES_MAX * sizeof wal->repeats[0]);
     wal->landmarks = (void *)memory_take(wal, wal->landmarks_max * sizeof wal->landmarks[0]);
     wal->flushes = (void *)memory_take(wal, wal->flush_count * sizeof wal->flushes[0]);
@@ -189,11 +189,11 @@ static enum pyr_err create_check(struct wal *wal, struct pyr_error *reterr)
 /* Make the first file of a new journal. */
 static enum pyr_err create_first_file(struct wal *wal, struct pyr_error *reterr)
 {
-    wal->prepare.zeros = memory_take(wal, WAL_ZERO_BYTES + BLOCK_BYTES);
+    wal->prepare.zeros = memory_take(wal, wal_zero_bytes(&wal->identity) + BLOCK_BYTES);
     if (!wal->prepare.zeros) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to create '%s'", wal->folder);
     }
-    wal->prepare.block = wal->prepare.zeros + WAL_ZERO_BYTES;
+    wal->prepare.block = wal->prepare.zeros + wal_zero_bytes(&wal->identity);
     bool has_place = wal_prepare_begin(&wal->files, &wal->prepare);
     ASSERT(has_place);
     wal_prepare_run(&wal->prepare);

@@ -133,7 +133,7 @@ static void prepare_start(struct wal *wal)
     }
     ASSERT(wal->prepare.header.generation > wal->active->generation);
     wal->prepare.zeros = wal->zeros;
-    wal->prepare.block = wal->zeros + WAL_ZERO_BYTES;
+    wal->prepare.block = wal->zeros + wal_zero_bytes(&wal->identity);
     wal->is_preparing = true;
     wal->prepare_job =
         (struct io_job){.run = prepare_run, .done = prepare_done, .ctx = &wal->prepare};
