@@ -148,6 +148,7 @@ int main(int argument_count, char **arguments)
         struct prng prng = prng_of(seed, index);
         int result = replay(path, changes, &prng);
         (void)printf("%s %zu - %s\n", result == 0 ? "ok" : "not ok", index + 1, names[index]);
+        (void)fflush(stdout); /* The next file may abort. */
         failed |= result;
         free(names[index]);
     }
