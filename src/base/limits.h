@@ -145,7 +145,8 @@
 #define CACHE_CHUNK_BYTES_MIN ((size_t)(16 * KIB))
 #define CACHE_CHUNK_BYTES_MAX ((size_t)(1 * MIB))
 
-/* A small cache is cut into so many pieces at least, so that one log does not take it all at once. */
+/* A small cache is cut into so many pieces at least, so that one log does not take it all at once.
+ */
 #define CACHE_CHUNKS_MIN 8
 
 /* Chunks kept for reuse, so that hot memory is not given back and touched anew. */
