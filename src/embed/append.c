@@ -54,8 +54,7 @@ enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr)
     }
     if (!log->is_sealed) {
         ASSERT(log->builder.record_count > 0);
-        const struct batch_stamp stamp = BATCH_STAMP_NONE;
-        log->sealed_bytes = builder_seal(&log->builder, &stamp).count;
+        log->sealed_bytes = packer_seal(&log->packer, &log->builder);
         log->is_sealed = true;
     }
 

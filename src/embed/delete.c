@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * embed/delete - moving a log's first offset, and finding an offset by time.
+ * embed/delete - moving a log's first offset.
  */
-#include <inttypes.h>
-
 #include "base/assert.h"
 #include "embed/log.h"
-#include "segment/read.h"
 
 enum pyr_err pyr_log_delete_before(struct pyr_log *log, int64_t offset, struct pyr_error *reterr)
 {

@@ -21,6 +21,7 @@
 #ifndef EMBED_LOG_H
 #define EMBED_LOG_H
 
+#include "embed/pack.h"
 #include "embed/store.h"
 #include "record/builder.h"
 
@@ -32,6 +33,7 @@ struct pyr_log {
 
     /* The batch that gathers. */
     struct builder builder;
+    struct packer packer;
     bool has_room;  /* Room is reserved and the builder begun. */
     bool is_sealed; /* It is sealed, and waits for the journal to take it. */
     size_t sealed_bytes;

@@ -390,6 +390,13 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
     log->store = store;
     log->options = *given;
     log->options.store = NULL;
+    if (given->compression == PYR_COMPRESSION_LZ4) {
+        err = packer_init(&log->packer, store->io, reterr);
+        if (err != PYR_OK) {
+            free(log);
+            return err;
+        }
+    }
     const struct partition_options partition_options = partition_options_of(store, given);
     store_lock(store);
     err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
@@ -397,6 +404,7 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
     store_tend(store);
     store_unlock(store);
     if (err != PYR_OK) {
+        packer_deinit(&log->packer);
         free(log);
         return err;
     }
@@ -440,6 +448,7 @@ void pyr_log_close(struct pyr_log *log)
     store->log_count--;
     store_unlock(store);
     bool owns_store = log->owns_store;
+    packer_deinit(&log->packer);
     free(log);
     if (owns_store) {
         pyr_store_close(store);

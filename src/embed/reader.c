@@ -23,6 +23,7 @@
 
 #include "base/assert.h"
 #include "embed/log.h"
+#include "record/compress.h"
 #include "record/walk.h"
 #include "segment/read.h"
 
@@ -47,6 +48,8 @@ struct pyr_reader {
     size_t buffer_bytes;
     uint8_t *unpacked; /* The records of a packed batch. */
     size_t unpacked_bytes;
+    uint8_t *workspace; /* For unpacking. */
+    size_t workspace_bytes;
 };
 
 static void run_release(struct pyr_reader *reader)
@@ -187,9 +190,37 @@ static enum pyr_err batch_unpack(struct pyr_reader *reader,
         *ret_records = batch_records(batch, header);
         return PYR_OK;
     }
-    return err_set(reterr, PYR_ERR_UNSUPPORTED, "log '%s', offset %" PRId64 ": packed with %s",
-                   reader->log->partition->name, header->base_offset,
-                   batch_codec_name(batch_codec(header)));
+    enum batch_codec codec = batch_codec(header);
+    struct bytes packed = batch_records(batch, header);
+    size_t bytes_max = 0;
+    size_t bytes = 0;
+    enum pyr_err err = PYR_OK;
+    if (!compress_is_built_in(codec)) {
+        err = err_set(reterr, PYR_ERR_UNSUPPORTED, "this build cannot unpack %s",
+                      batch_codec_name(codec));
+    }
+    if (err == PYR_OK) {
+        err = compress_unpacked_bytes_max(codec, packed, &bytes_max, reterr);
+    }
+    if (err == PYR_OK) {
+        err = buffer_grow(&reader->unpacked, &reader->unpacked_bytes, bytes_max, reterr);
+    }
+    if (err == PYR_OK) {
+        size_t workspace_bytes = compress_unpack_workspace_bytes(codec);
+        err = buffer_grow(&reader->workspace, &reader->workspace_bytes, workspace_bytes, reterr);
+    }
+    if (err == PYR_OK) {
+        struct bytes_mut workspace = {reader->workspace, reader->workspace_bytes};
+        struct bytes_mut out = {reader->unpacked, bytes_max};
+        err = compress_unpack(codec, packed, workspace, out, &bytes, reterr);
+    }
+    if (err != PYR_OK) {
+        err_wrap(reterr, "log '%s', batch at offset %" PRId64, reader->log->partition->name,
+                 header->base_offset);
+        return err;
+    }
+    *ret_records = (struct bytes){reader->unpacked, bytes};
+    return PYR_OK;
 }
 
 /* Begin to walk the next batch of the run; skip control batches. */
@@ -372,6 +403,7 @@ void pyr_reader_close(struct pyr_reader *reader)
     run_release(reader);
     free(reader->buffer);
     free(reader->unpacked);
+    free(reader->workspace);
     free(reader);
 }
 
