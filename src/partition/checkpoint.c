@@ -113,7 +113,8 @@ static void row_fill(const struct partition *partition, struct log_state *state)
                                 .tail = {partition->tail, partition->tail_bytes},
                                 .digest = end.digest,
                                 .entry_number = partition->checkpoint_number,
-                                .clock_ms = partition->clock_ms};
+                                .clock_ms = partition->clock_ms,
+                                .cleaned_to = partition->cleaned_to};
     memcpy(state->name, partition->name, sizeof state->name);
     size_t epoch_count = 0;
     state->epochs = segment_log_epochs(partition->segments, &epoch_count);
@@ -137,6 +138,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
         row_fill(partition, &state);
         partition->start_written = state.offset_start;
+        partition->claim_written = state.offset_end;
         position += state_row_put(data + position, &state);
     }
     ASSERT(position == bytes);

@@ -297,6 +297,8 @@ void flush_apply(struct work *work)
     case WORK_REMOVE:
         removal_apply(partition, work);
         return;
+    case WORK_COMPACT:
+        return; /* The next step, or the end, is the next plan's. */
     case WORK_KINDS:
         break;
     }

@@ -93,6 +93,15 @@ struct partition {
     bool is_clock_late;     /* The last stamp found no room. */
     bool is_clock_held;     /* The wall clock has stepped, and is not believed. */
 
+    /* Compaction, see compaction.c. */
+    struct segment_compact *compact; /* Under way, or NULL. */
+    int64_t cleaned_to;              /* Compaction has been below here. */
+    int64_t claim_written;           /* The synced end in the newest checkpoint's row, */
+    int64_t claim_durable;           /* and in a checkpoint that is durable. */
+    uint64_t compacted_bytes;        /* Of the log when it was last compacted. */
+    uint64_t batches_undecodable;    /* Kept whole, because this build cannot unpack them. */
+    uint64_t records_compacted;      /* Dropped for newer ones. */
+
     /* The log start on its way to the disk, see retention.c. */
     int64_t start_written; /* In the newest checkpoint's row. */
     int64_t start_durable; /* In a checkpoint that is durable. */

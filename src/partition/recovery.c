@@ -182,6 +182,9 @@ enum pyr_err recovery_add(struct shard *shard,
 
     int64_t offset_end = segment_log_end(partition->segments).offset;
     partition->offset_start = state->offset_start;
+    partition->cleaned_to = state->cleaned_to;
+    partition->claim_written = state->offset_end;
+    partition->claim_durable = state->offset_end;
     partition->start_written = state->offset_start;
     partition->start_durable = state->offset_start;
     partition->offset_written = offset_end;
@@ -205,6 +208,7 @@ void recovery_remove(struct shard *shard, struct partition *partition)
 
     shard->partitions = partition->next;
     shard->partition_count--;
+    compaction_stop(partition);
     cache_clear(&shard->cache, &partition->cached);
     segment_log_close(partition->segments);
     io_free(shard->io, partition->tail);

@@ -58,6 +58,7 @@ static void retention_decide(struct partition *partition)
 void retention_checkpoint_done(struct shard *shard)
 {
     for (struct partition *at = shard->partitions; at; at = at->next) {
+        at->claim_durable = at->claim_written;
         if (at->start_written > at->start_durable) {
             at->start_durable = at->start_written;
             segment_log_set_start(at->segments, at->start_durable);
@@ -88,6 +89,7 @@ void shard_retention_step(struct shard *shard)
     if (is_due) {
         shard->retention_due_ns = now_ns + RETENTION_LOOK_NS;
     }
+    shard_compaction_step(shard, is_due);
     if (!is_due && !shard->has_removals) {
         return;
     }

@@ -71,6 +71,7 @@ struct shard {
     uint64_t checkpoints;
 
     uint64_t retention_due_ns; /* When log starts are looked at again. */
+    uint32_t compactions;      /* Logs that are being compacted. */
     bool has_removals;         /* Some log has segments to remove. */
 
     bool is_disk_full; /* Appends are refused until a write to a segment goes through again. */
@@ -108,6 +109,17 @@ bool retention_plan_removal(struct partition *partition, struct work *work);
 
 /** Look at the log starts if it is time, and start removals. */
 void shard_retention_step(struct shard *shard);
+
+/** Begin compactions that are due, if it is time to look, and run the next steps of those under
+ * way. */
+void shard_compaction_step(struct shard *shard, bool is_look_due);
+
+/** Plan the next step of @partition's compaction in the free slot @work; false if none is to be
+ * run. */
+bool compaction_plan(struct partition *partition, struct work *work);
+
+/** Give up the compaction of @partition, if there is one. None of its steps is running. */
+void compaction_stop(struct partition *partition);
 
 /** Begin @partition's clock at its newest stamp; @accepts_step: at the wall clock instead. */
 void clock_begin(struct partition *partition, bool accepts_step);

@@ -57,6 +57,9 @@ static void work_run(struct io_job *job)
     case WORK_REMOVE:
         segment_removal_run(&work->as.removal);
         return;
+    case WORK_COMPACT:
+        segment_compact_run(work->as.compact, COMPACT_STEP_BYTES);
+        return;
     case WORK_KINDS:
         break;
     }

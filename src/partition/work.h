@@ -16,6 +16,7 @@
 #define PARTITION_WORK_H
 
 #include "base/limits.h"
+#include "segment/compact.h"
 #include "segment/log.h"
 #include "segment/remove.h"
 
@@ -33,6 +34,7 @@ enum work_kind {
     WORK_SYNC,    /* What was written to stable storage. */
     WORK_PREPARE, /* The next segment's file. */
     WORK_REMOVE,  /* Segments below the log start. */
+    WORK_COMPACT, /* One step of a compaction. */
     WORK_KINDS,
 };
 
@@ -58,6 +60,7 @@ struct work {
         struct segment_sync sync;
         struct segment_prepare prepare;
         struct segment_removal removal;
+        struct segment_compact *compact;
     } as;
 };
 

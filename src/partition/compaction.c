@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/compaction - when a compacted log is rewritten to the newest record of each key.
+ *
+ * The segment room does the work in steps (segment/compact.h); here is when it begins and who runs
+ * the steps: a slot of background work, one step at a time, so that appends and reads go on. A
+ * compaction begins when half of the log's bytes came after the last one, and touches only sealed
+ * segments that a durable checkpoint names, so that recovery never meets a rewritten batch in the
+ * journal's range.
+ *
+ *      IDLE --half is new--> [next: RUN -> WORK_COMPACT -> apply] ... [next: DONE] --> IDLE
+ *
+ * A failure leaves what was swapped in; the compaction is tried again when more has come.
+ */
+#include "base/assert.h"
+#include "partition/shard_inner.h"
+#include "segment/compact.h"
+
+/* Return whether enough is new in @partition. */
+static bool compaction_is_due(const struct partition *partition)
+{
+    uint64_t bytes = segment_log_bytes(partition->segments);
+    bool has_more = bytes > partition->compacted_bytes;
+    return partition->options.is_compacted && has_more &&
+           partition->claim_durable > partition->cleaned_to &&
+           2 * (bytes - partition->compacted_bytes) >= bytes;
+}
+
+static void compaction_begin(struct partition *partition)
+{
+    ASSERT(!partition->compact);
+
+    int64_t committed = partition->offset_committed;
+    int64_t claimed = partition->claim_durable;
+    const struct segment_compact_options options = {
+        .offset_clean = partition->cleaned_to,
+        .offset_limit = claimed < committed ? claimed : committed,
+        .map_bytes = COMPACT_MAP_BYTES,
+        .seed = io_random_seed(partition->shard->io),
+    };
+    struct segment_compact *compact = NULL;
+    enum pyr_err err = segment_compact_create(partition->segments, &options, &compact, NULL);
+    partition->compacted_bytes = segment_log_bytes(partition->segments);
+    if (err == PYR_OK) {
+        partition->compact = compact;
+    }
+}
+
+/* The compaction is over, one way or the other. */
+static void compaction_end(struct partition *partition, bool is_done)
+{
+    struct segment_compact_report report = segment_compact_report(partition->compact);
+    if (is_done && report.offset_end > partition->cleaned_to) {
+        partition->cleaned_to = report.offset_end;
+    }
+    partition->batches_undecodable += report.batches_undecodable;
+    partition->records_compacted += report.records_dropped;
+    segment_compact_destroy(partition->compact);
+    partition->compact = NULL;
+    partition->compacted_bytes = segment_log_bytes(partition->segments);
+    partition->shard->progress++;
+}
+
+bool compaction_plan(struct partition *partition, struct work *work)
+{
+    if (!partition->compact || partition->works[WORK_COMPACT]) {
+        return false;
+    }
+    switch (segment_compact_next(partition->compact)) {
+    case SEGMENT_COMPACT_RUN:
+        work->kind = WORK_COMPACT;
+        work->partition = partition;
+        work->as.compact = partition->compact;
+        partition->works[WORK_COMPACT] = true;
+        return true;
+    case SEGMENT_COMPACT_WAIT:
+        return false;
+    case SEGMENT_COMPACT_DONE:
+        compaction_end(partition, true);
+        return false;
+    case SEGMENT_COMPACT_FAILED:
+        compaction_end(partition, false);
+        return false;
+    }
+    ASSERT(false);
+    return false;
+}
+
+void compaction_stop(struct partition *partition)
+{
+    ASSERT(!partition->works[WORK_COMPACT]);
+
+    if (partition->compact) {
+        compaction_end(partition, false);
+    }
+}
+
+void shard_compaction_step(struct shard *shard, bool is_look_due)
+{
+    if (shard->is_stopping) {
+        return;
+    }
+    if (is_look_due) {
+        shard->compactions = 0;
+        for (struct partition *at = shard->partitions; at; at = at->next) {
+            if (!at->compact && compaction_is_due(at)) {
+                compaction_begin(at);
+            }
+            shard->compactions += at->compact ? 1 : 0;
+        }
+    }
+    for (struct partition *at = shard->compactions > 0 ? shard->partitions : NULL; at;
+         at = at->next) {
+        struct work *work = at->compact ? shard_work_free(shard) : NULL;
+        if (work && compaction_plan(at, work)) {
+            work_start(work, shard->loop);
+        }
+    }
+}
