@@ -9,31 +9,47 @@
 #include "embed/log.h"
 #include "segment/read.h"
 
-/* Ask the segments; leaves *@ret_offset as it is if they hold nothing that late. */
-static enum pyr_err find_in_segments(struct pyr_log *log,
-                                     int64_t timestamp_ms,
-                                     int64_t *ret_offset,
-                                     struct pyr_error *reterr)
+/* Return in *@ret_offset where to begin looking for @timestamp_ms: the first batch of the segments
+ * that has it, or what is not in segments yet. Records before it are older. */
+static enum pyr_err time_place(struct pyr_log *log,
+                               int64_t timestamp_ms,
+                               int64_t *ret_offset,
+                               struct pyr_error *reterr)
 {
+    struct pyr_store *store = log->store;
+    struct partition *partition = log->partition;
     struct segment_view view;
-    store_lock(log->store);
-    enum pyr_err err = segment_log_view_time(log->partition->segments, timestamp_ms, &view, reterr);
-    store_unlock(log->store);
-    if (err == PYR_ERR_NOT_FOUND) {
+    store_lock(store);
+    int64_t offset = partition->offset_written;
+    enum pyr_err err = segment_log_view_time(partition->segments, timestamp_ms, &view, reterr);
+    store_unlock(store);
+    if (err == PYR_OK) {
+        err = segment_view_find_time(&view, timestamp_ms, &offset, reterr);
+        store_lock(store);
+        segment_log_view_release(partition->segments, &view);
+        store_unlock(store);
+    }
+    if (err == PYR_OK || err == PYR_ERR_NOT_FOUND || err == PYR_ERR_OUT_OF_RANGE) {
+        *ret_offset = offset;
         return PYR_OK;
     }
-    if (err != PYR_OK) {
-        return err;
+    return err;
+}
+
+/* Move @reader forward to the first record at or after @timestamp_ms; *@ret_offset is the log's end
+ * if there is none. */
+static enum pyr_err time_scan(struct pyr_reader *reader,
+                              int64_t timestamp_ms,
+                              int64_t *ret_offset,
+                              struct pyr_error *reterr)
+{
+    struct pyr_record record = {.timestamp_ms = INT64_MIN};
+    enum pyr_err err = PYR_OK;
+    while (err == PYR_OK && record.timestamp_ms < timestamp_ms) {
+        err = pyr_reader_next(reader, 0, &record, reterr);
     }
-    int64_t offset = 0;
-    err = segment_view_find_time(&view, timestamp_ms, &offset, reterr);
-    store_lock(log->store);
-    segment_log_view_release(log->partition->segments, &view);
-    store_unlock(log->store);
-    if (err == PYR_OK) {
-        *ret_offset = offset;
-    }
-    return err == PYR_ERR_OUT_OF_RANGE ? PYR_OK : err;
+    *ret_offset = err == PYR_OK ? record.offset : pyr_reader_position(reader).offset;
+    return err == PYR_ERR_TIMEOUT ? PYR_OK : err;
 }
 
 enum pyr_err pyr_log_find_time(struct pyr_log *log,
@@ -41,33 +57,35 @@ enum pyr_err pyr_log_find_time(struct pyr_log *log,
                                struct pyr_position *ret_position,
                                struct pyr_error *reterr)
 {
-    enum pyr_err err = store_check_fork(log->store, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    store_lock(log->store);
-    int64_t offset = log->partition->offset_written;
-    int64_t first = log->partition->offset_start;
-    store_unlock(log->store);
-    err = find_in_segments(log, timestamp_ms, &offset, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-
-    /* The batch is known, or the cache's tail has to be looked through: walk to the record. */
+    struct pyr_store *store = log->store;
     struct pyr_reader *reader = NULL;
-    struct pyr_record record;
-    err = pyr_reader_open(log, offset > first ? offset : first, &reader, reterr);
+    int64_t offset = 0;
+    enum pyr_err err = store_check_fork(store, reterr);
+    if (err == PYR_OK) {
+        err = time_place(log, timestamp_ms, &offset, reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }
-    do {
-        *ret_position = pyr_reader_position(reader);
-        err = pyr_reader_next(reader, 0, &record, reterr);
-    } while (err == PYR_OK && record.timestamp_ms < timestamp_ms);
-    if (err == PYR_OK) {
-        ret_position->offset = record.offset;
+    store_lock(store);
+    int64_t first = log->partition->offset_start;
+    int64_t end = log->partition->offset_committed;
+    store_unlock(store);
+    offset = offset < first ? first : offset > end ? end : offset;
+    err = pyr_reader_open(log, offset, &reader, reterr);
+    if (err != PYR_OK) {
+        return err;
     }
+    err = time_scan(reader, timestamp_ms, &offset, reterr);
     pyr_reader_close(reader);
-    return err == PYR_ERR_TIMEOUT ? PYR_OK : err;
+    if (err != PYR_OK) {
+        return err;
+    }
+    store_lock(store);
+    ASSERT(offset <= log->partition->offset_committed);
+    *ret_position =
+        (struct pyr_position){.segment = segment_log_segment_of(log->partition->segments, offset),
+                              .offset = offset};
+    store_unlock(store);
+    return PYR_OK;
 }
