@@ -243,6 +243,36 @@ static enum pyr_err log_gather_batch(struct pyr_log *log,
 
 /* -- The calls -- */
 
+/* Return whether @record could not be stored as it is: NULL with a length, a header without a key,
+ * a negative timestamp. */
+static bool record_is_odd(const struct pyr_record *record)
+{
+    bool is_odd = (!record->key && record->key_bytes > 0) ||
+                  (!record->value && record->value_bytes > 0) ||
+                  (!record->headers && record->header_count > 0) || record->timestamp_ms < 0;
+    for (size_t index = 0; !is_odd && index < record->header_count; index++) {
+        const struct pyr_header *header = &record->headers[index];
+        is_odd = !header->key || (!header->value && header->value_bytes > 0);
+    }
+    return is_odd;
+}
+
+/* Add what @record takes at most to *@bytes. False if it is above @bytes_max: no sum wraps, since
+ * each part is compared first. */
+static bool record_bytes_add(const struct pyr_record *record, size_t bytes_max, size_t *bytes)
+{
+    bool is_large = record->key_bytes > bytes_max || record->value_bytes > bytes_max;
+    size_t headers = 0;
+    for (size_t index = 0; !is_large && index < record->header_count; index++) {
+        const struct pyr_header *header = &record->headers[index];
+        is_large = header->key_bytes > bytes_max || header->value_bytes > bytes_max;
+        headers += is_large ? 0 : header->key_bytes + header->value_bytes;
+        is_large |= headers > bytes_max;
+    }
+    *bytes += is_large ? 0 : record_bytes_max(record);
+    return !is_large && *bytes <= bytes_max;
+}
+
 static enum pyr_err records_check(const struct pyr_log *log,
                                   const struct pyr_record *records,
                                   size_t count,
@@ -255,27 +285,26 @@ static enum pyr_err records_check(const struct pyr_log *log,
     if (!records || count == 0) {
         return err_set(reterr, PYR_ERR_INVALID, "there is no record to append");
     }
+    size_t bytes_max = shard_batch_bytes_max(log->store->shard);
     size_t bytes = BATCH_HEADER_BYTES;
     for (size_t index = 0; index < count; index++) {
         const struct pyr_record *record = &records[index];
-        bool is_odd = (!record->key && record->key_bytes > 0) ||
-                      (!record->value && record->value_bytes > 0) ||
-                      (!record->headers && record->header_count > 0) || record->timestamp_ms < 0;
-        if (is_odd) {
-            return err_set(reterr, PYR_ERR_INVALID,
-                           "record %zu: NULL with a length, or a negative timestamp", index);
-        }
         if (record->header_count > RECORD_HEADERS_MAX) {
             return err_set(reterr, PYR_ERR_TOO_LARGE,
                            "record %zu has %zu headers; at most %d are taken", index,
                            record->header_count, RECORD_HEADERS_MAX);
         }
-        bytes += record_bytes_max(record);
-        if (record->key_bytes > (size_t)BATCH_BYTES_MAX || bytes > (size_t)BATCH_BYTES_MAX) {
-            return err_set(
-                reterr, PYR_ERR_TOO_LARGE,
-                "the records up to number %zu need %zu bytes; a batch has at most %" PRId64, index,
-                bytes, (int64_t)BATCH_BYTES_MAX);
+        if (record_is_odd(record)) {
+            return err_set(reterr, PYR_ERR_INVALID,
+                           "record %zu: NULL with a length, a header without a key, or a negative "
+                           "timestamp",
+                           index);
+        }
+        if (!record_bytes_add(record, bytes_max, &bytes)) {
+            return err_set(reterr, PYR_ERR_TOO_LARGE,
+                           "with record %zu the batch is above the %zu bytes that it may have "
+                           "here: 16 MiB, or what a journal file holds (wal_file_bytes)",
+                           index, bytes_max);
         }
     }
     return PYR_OK;
@@ -359,65 +388,20 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
     return err;
 }
 
-/* Return whether an append to @log is acknowledged only when it is committed. */
-static bool log_waits(const struct pyr_log *log)
+/* What an append to a log waits for before it is acknowledged. */
+enum append_wait {
+    APPEND_WAIT_NONE,
+    APPEND_WAIT_HANDED,
+    APPEND_WAIT_COMMITTED,
+};
+
+static enum append_wait append_wait_of(const struct pyr_log *log)
 {
     const struct partition_options *options = &log->partition->options;
-    return options->policy == PARTITION_POLICY_ALWAYS || !options->is_cached;
-}
-
-enum pyr_err pyr_log_append_batch(struct pyr_log *log,
-                                  const struct pyr_record *records,
-                                  size_t count,
-                                  struct pyr_receipt *ret_receipt,
-                                  struct pyr_error *reterr)
-{
-    struct pyr_receipt receipt;
-    enum pyr_err err = records_check(log, records, count, reterr);
-    if (err != PYR_OK) {
-        return err;
+    if (options->policy == PARTITION_POLICY_ALWAYS || !options->is_cached) {
+        return APPEND_WAIT_COMMITTED;
     }
-    store_lock(log->store);
-    err = log_gather(log, records, count, reterr);
-    int64_t offset_end = log_offset_next(log);
-    if (err == PYR_OK) {
-        err = log_push(log, reterr);
-    }
-    receipt_fill(log, offset_end, count, &receipt);
-    if (err != PYR_OK || !log_waits(log)) {
-        store_tend(log->store);
-        store_unlock(log->store);
-    } else {
-        struct waiter waiter = {.kind = WAITER_COMMITTED, .log = log, .offset_end = offset_end};
-        err = store_wait_unlock(log->store, &waiter, IO_TIME_NEVER);
-        receipt.copies_durable = log->partition->options.policy == PARTITION_POLICY_ALWAYS ? 1 : 0;
-        if (err != PYR_OK) {
-            store_lock(log->store);
-            (void)shard_health(log->store->shard, reterr); /* For its text. */
-            store_unlock(log->store);
-        }
-    }
-    if (err == PYR_OK && ret_receipt) {
-        *ret_receipt = receipt;
-    }
-    return err;
-}
-
-enum pyr_err pyr_log_append(struct pyr_log *log,
-                            const struct pyr_record *record,
-                            struct pyr_receipt *ret_receipt,
-                            struct pyr_error *reterr)
-{
-    return pyr_log_append_batch(log, record, 1, ret_receipt, reterr);
-}
-
-/* Return the time @timeout_ms from now, by the monotonic clock. */
-uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms)
-{
-    if (timeout_ms < 0 || timeout_ms > TIMEOUT_MS_MAX) {
-        return IO_TIME_NEVER;
-    }
-    return io_now_mono_ns(store->io) + (uint64_t)timeout_ms * 1000000;
+    return options->hand_over_at_once ? APPEND_WAIT_HANDED : APPEND_WAIT_NONE;
 }
 
 /* Wait with the lock held for @kind; the lock is given back. */
@@ -450,6 +434,76 @@ static enum pyr_err log_wait_unlock(struct pyr_log *log,
     return err;
 }
 
+/* Wait with the lock held for what the policy promises below @offset_end; the lock is given back.
+ */
+static enum pyr_err append_wait_unlock(struct pyr_log *log,
+                                       int64_t offset_end,
+                                       uint64_t deadline_ns,
+                                       struct pyr_error *reterr)
+{
+    switch (append_wait_of(log)) {
+    case APPEND_WAIT_NONE:
+        store_tend(log->store);
+        store_unlock(log->store);
+        return PYR_OK;
+    case APPEND_WAIT_HANDED:
+        return log_wait_unlock(log, WAITER_HANDED, offset_end, deadline_ns, reterr);
+    case APPEND_WAIT_COMMITTED:
+        return log_wait_unlock(log, WAITER_COMMITTED, offset_end, deadline_ns, reterr);
+    }
+    ASSERT(false);
+    return PYR_ERR_INVALID;
+}
+
+enum pyr_err pyr_log_append_batch(struct pyr_log *log,
+                                  const struct pyr_record *records,
+                                  size_t count,
+                                  struct pyr_receipt *ret_receipt,
+                                  struct pyr_error *reterr)
+{
+    struct pyr_receipt receipt;
+    enum pyr_err err = records_check(log, records, count, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    store_lock(log->store);
+    err = log_gather(log, records, count, reterr);
+    int64_t offset_end = log_offset_next(log);
+    if (err == PYR_OK) {
+        err = log_push(log, reterr);
+    }
+    receipt_fill(log, offset_end, count, &receipt);
+    if (err != PYR_OK) {
+        store_tend(log->store);
+        store_unlock(log->store);
+        return err;
+    }
+    bool is_always = log->partition->options.policy == PARTITION_POLICY_ALWAYS;
+    err = append_wait_unlock(log, offset_end, IO_TIME_NEVER, reterr);
+    if (err == PYR_OK && ret_receipt) {
+        receipt.copies_durable = is_always ? 1 : receipt.copies_durable;
+        *ret_receipt = receipt;
+    }
+    return err;
+}
+
+enum pyr_err pyr_log_append(struct pyr_log *log,
+                            const struct pyr_record *record,
+                            struct pyr_receipt *ret_receipt,
+                            struct pyr_error *reterr)
+{
+    return pyr_log_append_batch(log, record, 1, ret_receipt, reterr);
+}
+
+/* Return the time @timeout_ms from now, by the monotonic clock. */
+uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms)
+{
+    if (timeout_ms < 0 || timeout_ms > TIMEOUT_MS_MAX) {
+        return IO_TIME_NEVER;
+    }
+    return io_now_mono_ns(store->io) + (uint64_t)timeout_ms * 1000000;
+}
+
 enum pyr_err pyr_log_wait(struct pyr_log *log,
                           int64_t offset_end,
                           int64_t timeout_ms,
@@ -467,12 +521,7 @@ enum pyr_err pyr_log_wait(struct pyr_log *log,
                        "offset %" PRId64 " of log '%s' was not handed out", offset_end,
                        log->partition->name);
     }
-    if (!log_waits(log)) {
-        store_tend(log->store);
-        store_unlock(log->store);
-        return PYR_OK;
-    }
-    return log_wait_unlock(log, WAITER_COMMITTED, offset_end, deadline_ns, reterr);
+    return append_wait_unlock(log, offset_end, deadline_ns, reterr);
 }
 
 enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)

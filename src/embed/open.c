@@ -51,6 +51,22 @@ static enum pyr_err store_options_check(const struct pyr_store_options *options,
         return err_set(reterr, PYR_ERR_INVALID, "cache_max_size: %" PRIu64 " is below %" PRIu64,
                        options->cache_max_size, CACHE_BYTES_MIN);
     }
+    bool is_file =
+        options->wal_file_bytes == 0 || (options->wal_file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN &&
+                                         options->wal_file_bytes <= (uint64_t)WAL_FILE_BYTES_MAX &&
+                                         options->wal_file_bytes % BLOCK_BYTES == 0);
+    if (!is_file) {
+        return err_set(reterr, PYR_ERR_INVALID,
+                       "wal_file_bytes: %" PRIu64 " is not a multiple of %d from %" PRId64
+                       " to %" PRId64,
+                       options->wal_file_bytes, BLOCK_BYTES, (int64_t)WAL_FILE_BYTES_MIN,
+                       (int64_t)WAL_FILE_BYTES_MAX);
+    }
+    if (options->wal_files_max != 0 &&
+        (options->wal_files_max < WAL_FILES_MIN || options->wal_files_max > WAL_FILES_MAX)) {
+        return err_set(reterr, PYR_ERR_INVALID, "wal_files_max: %" PRIu32 " is not from %d to %d",
+                       options->wal_files_max, WAL_FILES_MIN, WAL_FILES_MAX);
+    }
     return PYR_OK;
 }
 

@@ -44,6 +44,9 @@ bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
     switch (waiter->kind) {
     case WAITER_COMMITTED:
         return waiter->log->partition->offset_committed >= waiter->offset_end;
+    case WAITER_HANDED:
+        return waiter->log->partition->offset_end >= waiter->offset_end &&
+               shard_written_position(store->shard) >= waiter->log->partition->position_end;
     case WAITER_DURABLE:
         return waiter->log->partition->offset_durable >= waiter->offset_end;
     case WAITER_PROGRESS:

@@ -40,6 +40,7 @@ struct pyr_log;
 /* What a thread waits for. */
 enum waiter_kind {
     WAITER_COMMITTED, /* Its log is committed up to an offset. */
+    WAITER_HANDED,    /* Its log is with the kernel up to an offset. */
     WAITER_DURABLE,   /* Its log is on stable storage up to an offset. */
     WAITER_PROGRESS,  /* The shard made progress: room may have been freed. */
 };

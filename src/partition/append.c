@@ -130,6 +130,7 @@ enum pyr_err partition_append(struct partition *partition,
     }
 
     partition->entry_number++;
+    partition->position_end = position;
     cache_commit(&shard->cache, &partition->cached, bytes, offset, offset_end);
     shard_pending_push(shard, partition, position, offset_end);
     shard_dirty(shard, partition);

@@ -85,6 +85,7 @@ struct partition {
     int32_t epoch;          /* Under which it appends. */
     int32_t epoch_replayed; /* While recovering: of the last journal entry taken. */
     uint64_t entry_number;  /* Of its last journal entry. */
+    uint64_t position_end;  /* Journal position behind its last append since the start. */
 
     /* The log's clock, see clock.c. */
     int64_t clock_ms;       /* The newest stamp. */

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "partition/shard_inner.h"
+#include "record/batch.h"
 
 /* -- The pending ring -- */
 
@@ -104,6 +105,20 @@ bool shard_is_idle(const struct shard *shard)
 struct io_loop *shard_loop(struct shard *shard)
 {
     return shard->loop;
+}
+
+uint64_t shard_written_position(const struct shard *shard)
+{
+    return wal_written_position(shard->wal);
+}
+
+size_t shard_batch_bytes_max(const struct shard *shard)
+{
+    uint64_t bytes_max = wal_entry_bytes_max(shard->wal);
+    ASSERT(bytes_max >= BATCH_HEADER_BYTES);
+    ASSERT(bytes_max <= (uint64_t)BATCH_BYTES_MAX);
+
+    return (size_t)bytes_max;
 }
 
 const char *shard_describe(const struct shard *shard)

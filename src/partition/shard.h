@@ -112,6 +112,12 @@ enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr);
 /** Return the loop of @shard. */
 struct io_loop *shard_loop(struct shard *shard);
 
+/** Return the journal position up to which everything is with the kernel. */
+uint64_t shard_written_position(const struct shard *shard);
+
+/** Return the largest batch that the shard takes: the limit, or what fits a journal file. */
+size_t shard_batch_bytes_max(const struct shard *shard);
+
 /** Describe how the shard writes, such as "uring, direct, durable flag". Borrows from @shard. */
 const char *shard_describe(const struct shard *shard);
 

@@ -379,6 +379,14 @@ void wal_counters(const struct wal *wal, struct wal_counters *ret_counters)
     *ret_counters = wal->counters;
 }
 
+uint64_t wal_entry_bytes_max(const struct wal *wal)
+{
+    ASSERT(wal->options.entry_bytes_max > 0);
+    ASSERT(wal->options.entry_bytes_max <= (uint64_t)BATCH_BYTES_MAX);
+
+    return wal->options.entry_bytes_max;
+}
+
 const char *wal_describe(const struct wal *wal)
 {
     return wal->files.is_direct ? "direct, aligned, durable writes"

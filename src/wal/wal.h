@@ -280,6 +280,9 @@ void wal_usage(const struct wal *wal, struct wal_usage *ret_usage);
 /** Fill @ret_counters with what has been counted since the start. */
 void wal_counters(const struct wal *wal, struct wal_counters *ret_counters);
 
+/** Return the largest payload that an entry may have. */
+uint64_t wal_entry_bytes_max(const struct wal *wal);
+
 /** Describe how the journal writes, such as "direct, durable flag". Borrows from @wal. */
 const char *wal_describe(const struct wal *wal);
 
