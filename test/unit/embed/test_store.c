@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_store - one lock, many waiters: who drives, who is woken, and what the state says.
+ *
+ * Covers embed/store.c and embed/delete.c beside what the other files of this folder show of them.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "embed_case.h"
+
+enum { LOGS = 16, WRITERS = 4, ROUNDS = 60 };
+
+struct writer {
+    pthread_t thread;
+    struct pyr_log **logs;
+    enum pyr_err err;
+};
+
+static void *write_everywhere(void *ctx)
+{
+    struct writer *writer = ctx;
+    for (int round = 0; round < ROUNDS && writer->err == PYR_OK; round++) {
+        const struct pyr_record record = {.value = &round, .value_bytes = sizeof round};
+        for (int index = 0; index < LOGS && writer->err == PYR_OK; index++) {
+            writer->err = pyr_log_append(writer->logs[index], &record, NULL, NULL);
+        }
+    }
+    return NULL;
+}
+
+/* Many logs of different policies share one journal; none waits for ever for another. */
+TEST(store, serves_many_logs_and_threads)
+{
+    struct pyr_store *store = embed_open_store(embed_path(case_folder(), "data"));
+    struct pyr_log *logs[LOGS];
+    struct pyr_error error;
+    for (int index = 0; index < LOGS; index++) {
+        struct pyr_log_options options;
+        embed_log_options(&options, (enum pyr_sync)(index % 3));
+        CHECK_OK(pyr_store_log(store, "t", (uint32_t)index, &options, &logs[index], &error), error);
+        CHECK(pyr_log_store(logs[index]) == store);
+    }
+    struct writer writers[WRITERS];
+    for (int index = 0; index < WRITERS; index++) {
+        writers[index] = (struct writer){.logs = logs};
+        CHECK_INT(pthread_create(&writers[index].thread, NULL, write_everywhere, &writers[index]),
+                  0);
+    }
+    for (int index = 0; index < WRITERS; index++) {
+        CHECK_INT(pthread_join(writers[index].thread, NULL), 0);
+        CHECK_INT(writers[index].err, PYR_OK);
+    }
+
+    for (int index = 0; index < LOGS; index++) {
+        CHECK_OK(pyr_log_sync(logs[index], &error), error);
+        struct pyr_log_stat stat;
+        pyr_log_stat(logs[index], &stat);
+        CHECK_INT(stat.offset_end, WRITERS * ROUNDS);
+        CHECK_INT(stat.offset_durable, WRITERS * ROUNDS);
+        CHECK_INT(stat.offset_committed, WRITERS * ROUNDS);
+        CHECK(!stat.has_failed);
+        pyr_log_close(logs[index]);
+    }
+    pyr_store_close(store);
+}
+
+/* A wait of no time says at once whether it is there; a sync has nothing to do on an empty log. */
+TEST(store, waits_no_longer_than_it_is_told)
+{
+    struct pyr_log_options options;
+    embed_log_options(&options, PYR_SYNC_ALWAYS);
+    struct pyr_log *log = embed_open(embed_path(case_folder(), "data"), &options);
+    struct pyr_error error;
+    CHECK_OK(pyr_log_sync(log, &error), error);
+    struct pyr_receipt receipt = {0};
+    for (int index = 0; index < 200; index++) {
+        struct pyr_record record = embed_record("x");
+        CHECK_OK(pyr_log_append_start(log, &record, 1, &receipt, &error), error);
+    }
+
+    enum pyr_err err = PYR_ERR_TIMEOUT;
+    int turns = 0;
+    while (err == PYR_ERR_TIMEOUT && turns++ < 1000000) {
+        err = pyr_log_wait(log, receipt.offset_end, turns % 2, &error);
+    }
+
+    CHECK_OK(err, error);
+    pyr_log_close(log);
+}
+
+struct impatient {
+    pthread_t thread;
+    struct pyr_log *log;
+    atomic_bool *is_over;
+    enum pyr_err err;
+};
+
+/* Start an append and wait for it in slices of nothing and of a millisecond. */
+static void *append_impatiently(void *ctx)
+{
+    struct impatient *impatient = ctx;
+    for (int index = 0; index < 100 && impatient->err == PYR_OK; index++) {
+        struct pyr_receipt receipt = {0};
+        const struct pyr_record record = {.value = "x", .value_bytes = 1};
+        enum pyr_err err = pyr_log_append_start(impatient->log, &record, 1, &receipt, NULL);
+        while (err == PYR_OK || err == PYR_ERR_TIMEOUT) {
+            err = pyr_log_wait(impatient->log, receipt.offset_end, index % 2, NULL);
+            if (err == PYR_OK) {
+                break;
+            }
+        }
+        impatient->err = err;
+    }
+    return NULL;
+}
+
+static void *read_impatiently(void *ctx)
+{
+    struct impatient *impatient = ctx;
+    struct pyr_reader *reader = NULL;
+    impatient->err = pyr_reader_open(impatient->log, PYR_READ_FIRST, &reader, NULL);
+    while (impatient->err == PYR_OK && !atomic_load(impatient->is_over)) {
+        struct pyr_record record;
+        enum pyr_err err = pyr_reader_next(reader, 1, &record, NULL);
+        impatient->err = err == PYR_ERR_TIMEOUT ? PYR_OK : err;
+    }
+    pyr_reader_close(reader);
+    return NULL;
+}
+
+/* Waits that end by time-out in the very moment they are answered lose nothing and hang nobody. */
+TEST(store, survives_waiters_that_give_up)
+{
+    struct pyr_log *log = embed_open(embed_path(case_folder(), "data"), NULL);
+    atomic_bool is_over = false;
+    struct impatient threads[8];
+    for (size_t index = 0; index < 8; index++) {
+        threads[index] = (struct impatient){.log = log, .is_over = &is_over};
+        CHECK_INT(pthread_create(&threads[index].thread, NULL,
+                                 index < 5 ? append_impatiently : read_impatiently,
+                                 &threads[index]),
+                  0);
+    }
+
+    for (size_t index = 0; index < 8; index++) {
+        if (index == 5) {
+            atomic_store(&is_over, true);
+        }
+        CHECK_INT(pthread_join(threads[index].thread, NULL), 0);
+        CHECK_INT(threads[index].err, PYR_OK);
+    }
+
+    struct pyr_log_stat stat;
+    pyr_log_stat(log, &stat);
+    CHECK_INT(stat.offset_durable, 500);
+    pyr_log_close(log);
+}
+
+/* The numbers of a log's state agree with each other and with what was done. */
+TEST(store, says_the_state_of_a_log)
+{
+    struct pyr_log *log = embed_open(embed_path(case_folder(), "data"), NULL);
+    struct pyr_log_stat stat;
+    pyr_log_stat(log, &stat);
+    CHECK_INT(stat.offset_first, 0);
+    CHECK_INT(stat.offset_end, 0);
+    CHECK_INT(stat.segment, 0);
+    CHECK_INT(stat.segment_bytes, 0);
+
+    embed_append_numbered(log, 0, 10);
+
+    pyr_log_stat(log, &stat);
+    CHECK_INT(stat.offset_first, 0);
+    CHECK_INT(stat.offset_end, 10);
+    CHECK_INT(stat.offset_committed, 10);
+    CHECK_INT(stat.offset_durable, 10);
+    CHECK_INT(stat.segment, 0);
+    CHECK(stat.segment_bytes >= 10 * 61); /* Header of each batch; the cached ones count. */
+    CHECK(!stat.has_failed);
+    pyr_log_close(log);
+}
+
+/* Two stores in one process know nothing of each other. */
+TEST(store, stands_beside_another_one)
+{
+    struct pyr_log *one = embed_open(embed_path(case_folder(), "data"), NULL);
+    struct pyr_log *two = embed_open(embed_path(case_folder(), "data"), NULL);
+
+    embed_append_numbered(one, 0, 5);
+    embed_append_numbered(two, 0, 3);
+    pyr_log_close(one);
+    embed_append_numbered(two, 3, 3);
+
+    embed_expect_numbered(two, 0, 6);
+    pyr_log_close(two);
+}
