@@ -98,6 +98,11 @@ def conditional_code(tree):
                                   "choose by file in meson.build or by an empty inline function")
 
 
+def is_defined(name, line):
+    """Return whether @line may define the constant @name, rather than use the system's."""
+    return bool(re.match(rf"\s*(#\s*define\s+{name}\b|{name}\s*(=|,|$))", line))
+
+
 def words(tree):
     """R18: one word, one meaning."""
     for source in tree.sources.values():
@@ -110,7 +115,8 @@ def words(tree):
                 parts = name.lower().split("_")
                 bad = next((word for word in BAD_WORDS if word in parts), None)
                 is_foreign = (name in FOREIGN_NAMES or name.endswith("max_size")
-                              or name.startswith(FOREIGN_PREFIXES))
+                              or name.startswith(FOREIGN_PREFIXES)
+                              or (name.isupper() and not is_defined(name, line)))
                 if bad and not is_foreign and name not in seen:
                     seen.add(name)
                     yield Problem(source.path, number, "R18", f"'{name}' says {bad}: say "
