@@ -27,6 +27,8 @@ enum { LINE_BYTES_MAX = 2048, OPEN_FOLDERS = 16, EXIT_USAGE = 2 };
 #define NS_A_SECOND 1e9
 #define NS_A_US     1e3
 
+#define PROFILER_VARIABLE "PYRALOG_BENCH_PROFILER"
+
 #define WARM_NAME        "warm"
 #define WARM_PIECE_BYTES ((size_t)1 << 20)
 
@@ -154,6 +156,33 @@ uint64_t bench_now_ns(void)
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* Tell the profiler that bench/run attached, if there is one. */
+static void tell_profiler(const char *command)
+{
+    const char *path = getenv(PROFILER_VARIABLE);
+    int fd = path ? open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    if (fd < 0) {
+        return;
+    }
+    if (write(fd, command, strlen(command)) < 0) {
+        bench_fail("write '%s': %s", path, strerror(errno));
+    }
+    (void)close(fd);
+}
+
+uint64_t bench_begin(void)
+{
+    tell_profiler("enable\n");
+    return bench_now_ns();
+}
+
+uint64_t bench_end(uint64_t begin_ns)
+{
+    uint64_t spent_ns = bench_now_ns() - begin_ns;
+    tell_profiler("disable\n");
+    return spent_ns;
 }
 
 double bench_rate(uint64_t count, uint64_t ns)

@@ -64,6 +64,17 @@ void bench_print(const struct bench_figure *figure);
 /** Return the nanoseconds of a clock that only goes forward. Any thread. */
 uint64_t bench_now_ns(void);
 
+/**
+ * Begin what is measured, and return the nanoseconds of now. Main thread.
+ *
+ * A profiler attached by bench/run looks from here to bench_end() only, and so does not see the
+ * warming up. Calls do not nest; there may be several pairs.
+ */
+uint64_t bench_begin(void);
+
+/** End what is measured, and return the nanoseconds since @begin_ns. Main thread. */
+uint64_t bench_end(uint64_t begin_ns);
+
 /** Return the rate of @count things in @ns nanoseconds, a second. */
 double bench_rate(uint64_t count, uint64_t ns);
 

@@ -49,7 +49,7 @@ static void always_one(const char *name, const struct bench_options *options)
     struct histogram *raw = bench_histogram();
     embedded_warm(&embedded, options, WARM_MEMORY_BYTES);
 
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     for (int turn = 0; bench_now_ns() - start_ns < limit_ns(options); turn++) {
         if (turn == 1) { /* The first turns only warm up. */
             histogram_clear(ours);
@@ -62,6 +62,7 @@ static void always_one(const char *name, const struct bench_options *options)
             histogram_record(raw, device_write(&device, BLOCK_BYTES), 1);
         }
     }
+    (void)bench_end(start_ns);
 
     bench_print(&(struct bench_figure){.name = name,
                                        .value = bench_rate(ours->count, ours->sum),
@@ -199,7 +200,7 @@ static void run_window(const char *name,
     struct window window = {.appends_max = appends_max};
     embedded_warm(&embedded, options, WARM_MEMORY_BYTES);
 
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     uint64_t spent_ns = 0;
     while (spent_ns < limit_ns(options)) {
         if (window.end - window.first == window.appends_max) {
@@ -211,7 +212,7 @@ static void run_window(const char *name,
     while (window.first < window.end) {
         window_wait_oldest(&window, &embedded, latency);
     }
-    spent_ns = bench_now_ns() - start_ns;
+    spent_ns = bench_end(start_ns);
 
     bench_print(
         &(struct bench_figure){.name = name,

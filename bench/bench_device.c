@@ -31,11 +31,11 @@ static void one_outstanding(const char *name, const struct bench_options *option
 
     struct histogram *latency = bench_histogram();
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     while (bench_now_ns() - start_ns < limit_ns) {
         histogram_record(latency, device_write(&device, bytes), 1);
     }
-    uint64_t spent_ns = bench_now_ns() - start_ns;
+    uint64_t spent_ns = bench_end(start_ns);
 
     bench_print(&(struct bench_figure){.name = name,
                                        .value = bench_rate(latency->count * bytes, spent_ns),
@@ -91,12 +91,12 @@ static void two_outstanding(const char *name, const struct bench_options *option
     for (int write = 0; write < DEPTH; write++) {
         submit(&ring, &device, bytes);
     }
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     while (bench_now_ns() - start_ns < limit_ns) {
         histogram_record(latency, reap(&ring, bytes), 1);
         submit(&ring, &device, bytes);
     }
-    uint64_t spent_ns = bench_now_ns() - start_ns;
+    uint64_t spent_ns = bench_end(start_ns);
     for (int write = 0; write < DEPTH; write++) {
         (void)reap(&ring, bytes);
     }

@@ -123,11 +123,12 @@ static void run(const char *name,
     struct embedded_options wanted;
     stage_open(&stage, options, &wanted);
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     while (bench_now_ns() - start_ns < limit_ns) {
         turn(&stage);
         turn_limits(&stage);
     }
+    (void)bench_end(start_ns);
 
     uint64_t bytes = stage.batches * BATCH_BYTES;
     bool is_device_limit = stage.raw_ns > stage.budget_ns;

@@ -38,7 +38,7 @@ static void measure(const char *name,
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
     size_t steps_a_look = bytes < PIECE_BYTES ? PIECE_BYTES / bytes : 1;
     uint64_t round = 0;
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     uint64_t spent_ns = 0;
     while (spent_ns < limit_ns) {
         for (size_t index = 0; index < steps_a_look; index++) {
@@ -46,6 +46,7 @@ static void measure(const char *name,
         }
         spent_ns = bench_now_ns() - start_ns;
     }
+    (void)bench_end(start_ns);
     bench_print(&(struct bench_figure){.name = name,
                                        .value = bench_rate(round * bytes, spent_ns),
                                        .unit = "bytes/s"});

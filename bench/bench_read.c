@@ -100,12 +100,13 @@ static void run_passes(const char *name,
 
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
     uint64_t count = 0;
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     uint64_t spent_ns = 0;
     while (spent_ns < limit_ns) {
         count += pass(&embedded);
         spent_ns = bench_now_ns() - start_ns;
     }
+    (void)bench_end(start_ns);
     bench_print(
         &(struct bench_figure){.name = name, .value = bench_rate(count, spent_ns), .unit = unit});
     embedded_close(&embedded, options, &wanted);
@@ -132,7 +133,7 @@ static void random_records(const char *name, const struct bench_options *options
     struct prng prng = prng_of(RANDOM_SEED, 1);
 
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     uint64_t now_ns = start_ns;
     while (now_ns - start_ns < limit_ns) {
         uint64_t begin_ns = now_ns;
@@ -147,6 +148,7 @@ static void random_records(const char *name, const struct bench_options *options
         now_ns = bench_now_ns();
         histogram_record(latency, now_ns - begin_ns, 1);
     }
+    (void)bench_end(start_ns);
     bench_print(&(struct bench_figure){.name = name,
                                        .value = bench_rate(latency->count, now_ns - start_ns),
                                        .unit = "records/s",

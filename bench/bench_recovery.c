@@ -120,9 +120,9 @@ static struct pyr_recovery recover(const struct bench_options *options, __nftw_f
     struct pyr_store *store = NULL;
     struct pyr_error error;
     struct pyr_recovery recovery;
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     bench_must(pyr_store_open(path, &wanted.store, &store, &error), &error, "open");
-    uint64_t spent_ns = bench_now_ns() - start_ns;
+    uint64_t spent_ns = bench_end(start_ns);
     pyr_store_recovery(store, &recovery);
     pyr_store_close(store);
     bench_remove(options, wanted.name);

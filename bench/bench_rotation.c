@@ -83,7 +83,7 @@ static void run(const char *name,
     embedded_warm(&rolling.embedded, options, WARM_MEMORY_BYTES);
     embedded_warm(&steady.embedded, options, WARM_MEMORY_BYTES);
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
-    uint64_t start_ns = bench_now_ns();
+    uint64_t start_ns = bench_begin();
     for (int turn = 0; bench_now_ns() - start_ns < limit_ns; turn++) {
         if (turn == WARM_UP_TURNS) {
             histogram_clear(rolling.latency);
@@ -92,6 +92,7 @@ static void run(const char *name,
         side_turn(&rolling);
         side_turn(&steady);
     }
+    (void)bench_end(start_ns);
 
     struct pyr_log_stat stat;
     pyr_log_stat(rolling.embedded.log, &stat);

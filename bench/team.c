@@ -85,8 +85,8 @@ uint64_t team_run(const struct team_options *options, struct histogram *ret_late
         }
     }
 
+    uint64_t start_ns = bench_begin();
     (void)pthread_barrier_wait(&team.start);
-    uint64_t start_ns = bench_now_ns();
     uint64_t end_ns = start_ns;
     for (uint64_t number = 0; number < options->members; number++) {
         (void)pthread_join(members[number].thread, NULL);
@@ -94,6 +94,7 @@ uint64_t team_run(const struct team_options *options, struct histogram *ret_late
         end_ns = members[number].end_ns > end_ns ? members[number].end_ns : end_ns;
         free(members[number].latency);
     }
+    (void)bench_end(start_ns);
     (void)pthread_barrier_destroy(&team.start);
     free(members);
     return end_ns - start_ns;
