@@ -19,6 +19,7 @@ enum { LANDMARKS_PER_FILE = 64 };
 void wal_checkpoint_encode(const struct wal_checkpoint *checkpoint,
                            uint8_t data[WAL_CHECKPOINT_HEADER_BYTES])
 {
+    ASSERT(checkpoint->file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
     ASSERT(checkpoint->resume.position % BLOCK_BYTES == 0);
 
     put_le64(data, checkpoint->number);
@@ -34,6 +35,9 @@ void wal_checkpoint_encode(const struct wal_checkpoint *checkpoint,
 
 bool wal_checkpoint_decode(struct bytes body, struct wal_checkpoint *ret_checkpoint)
 {
+    ASSERT(body.data || body.count == 0);
+    ASSERT(ret_checkpoint);
+
     if (body.count < WAL_CHECKPOINT_HEADER_BYTES) {
         return false;
     }
@@ -73,6 +77,9 @@ enum pyr_err wal_checkpoint_write(struct io *io,
                                   const struct wal_checkpoint *checkpoint,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(checkpoint->body.data || checkpoint->body.count == 0);
+
     uint64_t body_bytes = WAL_CHECKPOINT_HEADER_BYTES + checkpoint->body.count;
     struct bytes_mut image = {.count = (size_t)wal_twin_image_bytes(body_bytes)};
     ASSERT(image.count >= body_bytes);
@@ -100,6 +107,9 @@ enum pyr_err wal_checkpoint_read(struct io *io,
                                  struct wal_twin *ret_twin,
                                  struct pyr_error *reterr)
 {
+    ASSERT(ret_checkpoint);
+    ASSERT(ret_twin);
+
     struct wal_twin_name name = {WAL_TWIN_CHECKPOINT, folder, "checkpoint"};
     struct wal_twin twin = {0};
     enum pyr_err err = wal_twin_read(io, &name, identity, &twin, reterr);
@@ -121,6 +131,9 @@ enum pyr_err wal_run_write(struct io *io,
                            const struct wal_run *run,
                            struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(identity);
+
     struct bytes_mut image = {.count = (size_t)wal_twin_image_bytes(WAL_RUN_BYTES)};
     image.data = io_alloc(io, image.count, BLOCK_BYTES);
     if (!image.data) {
@@ -142,6 +155,9 @@ enum pyr_err wal_run_read(struct io *io,
                           struct wal_run *ret_run,
                           struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(ret_run);
+
     struct wal_twin_name name = {WAL_TWIN_RUN, folder, "run"};
     struct wal_twin twin = {0};
     enum pyr_err err = wal_twin_read(io, &name, identity, &twin, reterr);
@@ -165,6 +181,9 @@ enum pyr_err wal_run_read(struct io *io,
 
 void wal_landmark_add(struct wal *wal, const struct wal_link *link)
 {
+    ASSERT(wal->landmark_count <= wal->landmarks_max);
+    ASSERT(link->position % BLOCK_BYTES == 0);
+
     uint64_t step = wal->identity.file_bytes / LANDMARKS_PER_FILE;
     if (wal->landmark_count > 0) {
         const struct wal_link *last = &wal->landmarks[wal->landmark_count - 1];
@@ -185,6 +204,8 @@ void wal_landmark_add(struct wal *wal, const struct wal_link *link)
 /* Return the last link at or below @position (CHK-1, CHK-2). */
 static struct wal_link landmark_find(const struct wal *wal, uint64_t position)
 {
+    ASSERT(wal->resume.position <= wal->link.position);
+
     if (position >= wal->entries_end && !wal->gathering && !wal->open) {
         return wal->link;
     }
@@ -201,6 +222,8 @@ static struct wal_link landmark_find(const struct wal *wal, uint64_t position)
 
 static void landmarks_trim(struct wal *wal, uint64_t position)
 {
+    ASSERT(position % BLOCK_BYTES == 0);
+
     uint32_t kept = 0;
     for (uint32_t index = 0; index < wal->landmark_count; index++) {
         if (wal->landmarks[index].position >= position) {
@@ -217,6 +240,7 @@ static void work_run(struct io_job *job)
 {
     struct wal_checkpoint_work *work = job->ctx;
     struct wal_twin_name name = {WAL_TWIN_CHECKPOINT, work->folder, "checkpoint"};
+    ASSERT(work->state == WAL_CHECKPOINT_WRITING);
     ASSERT(work->image.data);
 
     work->err = wal_twin_write(work->io, &name, (struct bytes){work->image.data, work->image.count},
@@ -227,6 +251,7 @@ static void work_done(struct io_job *job)
 {
     struct wal_checkpoint_work *work = job->ctx;
     struct wal *wal = container_of(work, struct wal, checkpoint);
+    ASSERT(work->image.data);
     ASSERT(work->state == WAL_CHECKPOINT_WRITING);
 
     io_free(work->io, work->image.data);
@@ -247,6 +272,8 @@ static void work_done(struct io_job *job)
 
 static enum pyr_err begin_check(const struct wal *wal, struct bytes body, struct pyr_error *reterr)
 {
+    ASSERT(body.data || body.count == 0);
+
     if (wal->state == WAL_STATE_FAILED) {
         return err_set(reterr, PYR_ERR_FAILED, "the journal has failed: %s", wal->reason.message);
     }
@@ -309,6 +336,9 @@ enum pyr_err wal_checkpoint_begin(struct wal *wal,
  * checkpoint stands and nothing is freed. */
 static void mark_append(struct wal *wal)
 {
+    ASSERT(wal->checkpoint.state == WAL_CHECKPOINT_MARKING);
+    ASSERT(wal->checkpoint.number > 0);
+
     struct wal_checkpoint_work *work = &wal->checkpoint;
     uint8_t payload[WAL_MARK_BYTES];
     wal_mark_encode(&(struct wal_mark){work->number, work->resume.position}, payload);
@@ -329,6 +359,8 @@ static void mark_append(struct wal *wal)
 /* The mark is durable: what the checkpoint covers may be overwritten (WAL-5). */
 static void files_free(struct wal *wal)
 {
+    ASSERT(wal->durable_position >= wal->checkpoint.mark_end);
+
     uint64_t generation = wal_generation_of(&wal->identity, wal->checkpoint.resume.position);
     ASSERT(wal->active->generation >= generation);
 
@@ -346,6 +378,9 @@ static void files_free(struct wal *wal)
 
 void wal_checkpoint_advance(struct wal *wal)
 {
+    ASSERT(wal->checkpoint.state >= WAL_CHECKPOINT_NONE);
+    ASSERT(wal->checkpoint.state <= WAL_CHECKPOINT_MARKED);
+
     struct wal_checkpoint_work *work = &wal->checkpoint;
     if (work->state == WAL_CHECKPOINT_MARKING) {
         mark_append(wal);

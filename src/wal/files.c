@@ -19,6 +19,7 @@ enum { SLOT_DIGITS = 8 };
 
 void wal_files_path(const struct wal_files *files, uint32_t slot, char path[PATH_BYTES_MAX])
 {
+    ASSERT(path);
     ASSERT(files->folder);
 
     (void)snprintf(path, PATH_BYTES_MAX, "%s/%08u.wal", files->folder, slot);
@@ -28,6 +29,9 @@ void wal_files_path(const struct wal_files *files, uint32_t slot, char path[PATH
  * ".new". */
 static bool name_has_slot(const char *name, const char *suffix, uint32_t *ret_slot)
 {
+    ASSERT(name);
+    ASSERT(ret_slot);
+
     uint32_t slot = 0;
     for (size_t index = 0; index < SLOT_DIGITS; index++) {
         if (name[index] < '0' || name[index] > '9') {
@@ -49,6 +53,9 @@ static int file_open(struct io *io,
                      bool *inout_is_direct,
                      struct io_file **ret_file)
 {
+    ASSERT(path);
+    ASSERT(ret_file);
+
     if (*inout_is_direct) {
         int error = io_open(io, path, flags | IO_OPEN_DIRECT, ret_file);
         if (error != EINVAL) {
@@ -66,6 +73,9 @@ static enum pyr_err identity_check(const struct wal_files *files,
                                    const char *path,
                                    struct pyr_error *reterr)
 {
+    ASSERT(files->has_identity);
+    ASSERT(header->generation >= 1);
+
     const struct wal_identity *ours = &files->identity;
     const struct wal_identity *its = &header->identity;
     bool is_ours = memcmp(ours->storage_id, its->storage_id, WAL_STORAGE_ID_BYTES) == 0 &&
@@ -88,6 +98,9 @@ static enum pyr_err headers_judge(struct wal_files *files,
                                   const char *path,
                                   struct pyr_error *reterr)
 {
+    ASSERT(file->generation == 0);
+    ASSERT(file->headers_bad == 0);
+
     struct wal_file_header headers[WAL_FILE_HEADER_COPIES];
     uint64_t generation_min = UINT64_MAX;
     for (size_t copy = 0; copy < WAL_FILE_HEADER_COPIES; copy++) {
@@ -131,6 +144,9 @@ static enum pyr_err file_examine(struct wal_files *files,
                                  const char *path,
                                  struct pyr_error *reterr)
 {
+    ASSERT(file->file);
+    ASSERT(blocks);
+
     int error = files->is_read_only ? 0 : io_sync(files->io, file->file);
     if (error != 0) {
         return err_set_errno(reterr, error, "sync '%s'", path);
@@ -164,6 +180,7 @@ static enum pyr_err file_add(struct wal_files *files,
                              uint8_t *blocks,
                              struct pyr_error *reterr)
 {
+    ASSERT(blocks);
     ASSERT(files->count < files->rows_max);
 
     char path[PATH_BYTES_MAX];
@@ -203,6 +220,9 @@ static enum pyr_err entries_sift(struct wal_files *files,
                                  uint32_t *ret_count,
                                  struct pyr_error *reterr)
 {
+    ASSERT(files->folder);
+    ASSERT(ret_count);
+
     uint32_t count = 0;
     for (size_t index = 0; index < entries->count; index++) {
         const char *name = entries->rows[index].name;
@@ -228,6 +248,9 @@ static enum pyr_err entries_add(struct wal_files *files,
                                 const struct io_entries *entries,
                                 struct pyr_error *reterr)
 {
+    ASSERT(files->rows);
+    ASSERT(files->count == 0);
+
     uint8_t *blocks = io_alloc(files->io, WAL_FILE_DATA_POSITION, BLOCK_BYTES);
     if (!blocks) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to read '%s'", files->folder);
@@ -247,6 +270,7 @@ enum pyr_err wal_files_open(struct wal_files *files,
                             const struct wal_files_options *options,
                             struct pyr_error *reterr)
 {
+    ASSERT(options->io);
     ASSERT(options->folder);
 
     *files = (struct wal_files){
@@ -280,6 +304,9 @@ enum pyr_err wal_files_open(struct wal_files *files,
 
 void wal_files_close(struct wal_files *files)
 {
+    ASSERT(files->count <= files->rows_max);
+    ASSERT(files->rows || files->count == 0);
+
     for (uint32_t index = 0; index < files->count; index++) {
         io_close(files->io, files->rows[index].buffered);
         io_close(files->io, files->rows[index].file);
@@ -292,6 +319,7 @@ void wal_files_close(struct wal_files *files)
 
 struct wal_file *wal_files_find(const struct wal_files *files, uint64_t generation)
 {
+    ASSERT(files->count <= files->rows_max);
     ASSERT(generation >= 1);
 
     for (uint32_t index = 0; index < files->count; index++) {
@@ -304,6 +332,8 @@ struct wal_file *wal_files_find(const struct wal_files *files, uint64_t generati
 
 struct wal_file *wal_files_after(const struct wal_files *files, uint64_t generation)
 {
+    ASSERT(files->count <= files->rows_max);
+
     struct wal_file *found = NULL;
     for (uint32_t index = 0; index < files->count; index++) {
         struct wal_file *file = &files->rows[index];
@@ -321,6 +351,8 @@ struct wal_file *wal_files_after(const struct wal_files *files, uint64_t generat
 
 uint32_t wal_files_count(const struct wal_files *files, enum wal_file_state state)
 {
+    ASSERT(state <= WAL_FILE_DAMAGED);
+
     uint32_t count = 0;
     for (uint32_t index = 0; index < files->count; index++) {
         count += files->rows[index].state == state ? 1 : 0;
@@ -351,6 +383,9 @@ static int headers_write(const struct wal_prepare *prepare, bool is_durable)
 
 static int zeros_write(const struct wal_prepare *prepare)
 {
+    ASSERT(prepare->zeros);
+    ASSERT(prepare->header.identity.file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
+
     int64_t bytes = (int64_t)prepare->header.identity.file_bytes;
     int error = io_allocate(prepare->io, prepare->file, bytes);
     if (error != 0 && error != EOPNOTSUPP) {
@@ -372,6 +407,9 @@ static int zeros_write(const struct wal_prepare *prepare)
 /* Fill the new file at @path_new and give it its name. Return 0 or an errno value. */
 static int file_fill(struct wal_prepare *prepare, const char *path_new, const char *path)
 {
+    ASSERT(prepare->file);
+    ASSERT(strcmp(path_new, path) != 0);
+
     int error = zeros_write(prepare);
     if (error == 0) {
         error = headers_write(prepare, false);
@@ -390,6 +428,7 @@ static int file_fill(struct wal_prepare *prepare, const char *path_new, const ch
 
 static void file_make(struct wal_prepare *prepare)
 {
+    ASSERT(!prepare->is_recycling);
     ASSERT(!prepare->file);
 
     char path[PATH_BYTES_MAX];
@@ -431,6 +470,7 @@ bool wal_prepare_begin(struct wal_files *files, struct wal_prepare *prepare)
     if (!chosen && files->count >= files->rows_max) {
         return false;
     }
+    ASSERT(!chosen || chosen->generation < files->generation_next); /* WALX-2 */
     if (chosen) {
         chosen->state = WAL_FILE_PREPARING;
     }
@@ -466,6 +506,8 @@ void wal_prepare_run(struct wal_prepare *prepare)
 
 void wal_prepare_end(struct wal_files *files, struct wal_prepare *prepare)
 {
+    ASSERT(!files->is_read_only);
+
     struct wal_file *row = NULL;
     for (uint32_t index = 0; index < files->count; index++) {
         if (files->rows[index].slot == prepare->header.slot) {

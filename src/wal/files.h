@@ -111,6 +111,9 @@ MUST_CHECK enum pyr_err wal_files_heal(struct wal_files *files,
 /** Return how many zeros are written at a time. */
 static inline size_t wal_zero_bytes(const struct wal_identity *identity)
 {
+    ASSERT(identity->file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
+    ASSERT(identity->file_bytes % BLOCK_BYTES == 0);
+
     uint64_t bytes = identity->file_bytes;
     return bytes < WAL_ZERO_BYTES ? (size_t)bytes : WAL_ZERO_BYTES;
 }

@@ -9,15 +9,8 @@
  * checksum covers the place), and wal_append can return a final journal position.
  *
  * Completions come in any order (IO-3). They are retired from the front of the order only. A flush
- * written with the durable flag makes itself durable, nothing before it; so behind one written
- * without the flag a sync is needed first:
- *
- *   order        F1 plain     F2 durable     F3 durable            unsynced_end = end of F1
- *                written      written        written               written_position = end of F3
- *                                                                  durable_position = begin of F1
- *   sync round of all files with plain writes done                 durable_position = end of F3
- *
- * If F4, plain, was retired while the round ran, only what lies below its upto is known durable.
+ * written with the durable flag makes itself durable, nothing before it; behind one written without
+ * the flag the durable position waits for a sync (sync.c).
  *
  * Failure modes: error of a write or sync -> wal_fail; a short write is resumed by io/transfer
  * before anything is reported
@@ -34,6 +27,8 @@
 
 static struct wal_flush *pool_take(struct wal *wal, bool is_large)
 {
+    ASSERT(wal->flush_count >= 2);
+
     struct wal_flush *flush = is_large ? wal->large : wal->free_first;
     if (!flush) {
         return NULL;
@@ -50,6 +45,7 @@ static struct wal_flush *pool_take(struct wal *wal, bool is_large)
 
 static void pool_give(struct wal *wal, struct wal_flush *flush)
 {
+    ASSERT(flush->wal == wal);
     ASSERT(flush->state == WAL_FLUSH_STATE_WRITTEN);
 
     flush->state = WAL_FLUSH_STATE_FREE;
@@ -64,6 +60,7 @@ static void pool_give(struct wal *wal, struct wal_flush *flush)
 
 static void order_push(struct wal *wal, struct wal_flush *flush)
 {
+    ASSERT((wal->order_first == NULL) == (wal->order_last == NULL));
     ASSERT(!flush->next);
 
     if (wal->order_last) {
@@ -79,6 +76,9 @@ static void order_push(struct wal *wal, struct wal_flush *flush)
 /* Return whether an entry of @class may go on where the journal stands, or into a new file. */
 static bool class_may(const struct wal *wal, enum wal_class class, bool is_roll)
 {
+    ASSERT(class <= WAL_CLASS_MARK);
+    ASSERT(wal->active);
+
     if (!is_roll) {
         return class != WAL_CLASS_DATA || !wal->is_reserve_taken;
     }
@@ -107,6 +107,8 @@ static void file_roll(struct wal *wal)
     }
     ASSERT(next);
     ASSERT(next->generation > wal->active->generation);
+    ASSERT(next->headers_bad == 0); /* WALX-1 */
+    ASSERT(!next->is_half);
 
     next->state = WAL_FILE_USED;
     wal->active = next;
@@ -144,6 +146,7 @@ static enum pyr_err place_find(struct wal *wal,
 
 static struct wal_repeat *repeats_of(struct wal *wal, uint32_t list)
 {
+    ASSERT(wal->repeats);
     ASSERT(list <= 1);
 
     return wal->repeats + (size_t)list * WAL_STATE_ENTRIES_MAX;
@@ -152,6 +155,8 @@ static struct wal_repeat *repeats_of(struct wal *wal, uint32_t list)
 /* Return the bytes of a flush's header and of what it repeats. */
 static uint64_t repeats_bytes(struct wal *wal)
 {
+    ASSERT(wal->repeat_count <= WAL_STATE_ENTRIES_MAX);
+
     const struct wal_repeat *repeats = repeats_of(wal, 1 - wal->repeat_list);
     uint64_t bytes = WAL_FLUSH_HEADER_BYTES;
     for (uint32_t index = 0; index < wal->repeat_count; index++) {
@@ -186,6 +191,9 @@ static void flush_place(struct wal *wal, struct wal_flush *flush)
     flush->seed =
         wal_entry_seed(&wal->identity, &(struct wal_place){flush->header.position, wal->run,
                                                            flush->header.sequence});
+    ASSERT(wal_generation_of(&wal->identity, flush->header.position) == flush->file->generation);
+    ASSERT(!wal->order_last ||
+           flush->header.sequence > wal->order_last->header.sequence); /* WAL-3 */
     const struct wal_repeat *repeats = repeats_of(wal, 1 - wal->repeat_list);
     for (uint32_t index = 0; index < wal->repeat_count; index++) {
         wal_entry_encode(&repeats[index].entry, WAL_ENTRY_REPEAT, flush->seed, flush->data,
@@ -237,6 +245,9 @@ void wal_flush_close(struct wal *wal)
 /* Return whether @bytes more fit into the gathering flush. */
 static bool gathering_takes(const struct wal *wal, uint64_t bytes, bool is_state)
 {
+    ASSERT(bytes >= WAL_ENTRY_HEADER_BYTES);
+    ASSERT(!wal->gathering || wal->gathering == wal->order_last);
+
     const struct wal_flush *flush = wal->gathering;
     if (!flush) {
         return false;
@@ -254,6 +265,9 @@ enum pyr_err wal_flush_begin(struct wal *wal,
                              struct wal_flush **ret_flush,
                              struct pyr_error *reterr)
 {
+    ASSERT(!wal->gathering || !wal->open);
+    ASSERT(wal->state == WAL_STATE_OPEN || wal->state == WAL_STATE_STOPPING);
+
     if (wal->gathering) {
         wal_flush_close(wal);
         wal_flush_submit(wal);
@@ -291,6 +305,7 @@ static enum pyr_err gathering_open(struct wal *wal,
                                    enum wal_class class,
                                    struct pyr_error *reterr)
 {
+    ASSERT(bytes % WAL_ENTRY_ALIGNMENT == 0);
     ASSERT(bytes > 0);
 
     return wal_flush_begin(wal, bytes, 0, class, &wal->gathering, reterr);
@@ -322,6 +337,8 @@ enum pyr_err wal_flush_append(struct wal *wal,
                               uint64_t *ret_position,
                               struct pyr_error *reterr)
 {
+    ASSERT(ret_position);
+
     uint64_t bytes = wal_entry_bytes(entry);
     bool is_repeated = entry->kind == WAL_ENTRY_TRUNCATE || entry->kind == WAL_ENTRY_PROMISE;
     if (!gathering_takes(wal, bytes, is_repeated)) {
@@ -364,8 +381,11 @@ bool wal_flush_empty(struct wal *wal, uint16_t flags)
 
 /* -- Completing -- */
 
-static void op_fail(struct wal *wal, const struct wal_file *file, const char *what, int error)
+void wal_flush_fail(struct wal *wal, const struct wal_file *file, const char *what, int error)
 {
+    ASSERT(file);
+    ASSERT(error > 0);
+
     char path[PATH_BYTES_MAX];
     wal_files_path(&wal->files, file->slot, path);
     struct pyr_error reason = {0};
@@ -403,6 +423,8 @@ static void flush_retire(struct wal *wal, struct wal_flush *flush)
 
 void wal_flush_retire(struct wal *wal)
 {
+    ASSERT(wal->durable_position <= wal->written_position);
+
     while (wal->order_first && wal->order_first->state == WAL_FLUSH_STATE_WRITTEN) {
         flush_retire(wal, wal->order_first);
     }
@@ -422,7 +444,7 @@ static void flush_complete(struct io_transfer *transfer)
         return; /* WAL-4: what comes after the failure counts for nothing. */
     }
     if (transfer->error != 0) {
-        op_fail(wal, flush->file, "write", transfer->error);
+        wal_flush_fail(wal, flush->file, "write", transfer->error);
         return;
     }
     flush->state = WAL_FLUSH_STATE_WRITTEN;
@@ -435,6 +457,10 @@ static void flush_complete(struct io_transfer *transfer)
 /* Hand @flush to the device. */
 static void flush_start(struct wal *wal, struct wal_flush *flush)
 {
+    ASSERT(flush->state == WAL_FLUSH_STATE_QUEUED);
+    ASSERT(flush->header.position >= wal->durable_position); /* WAL-2 */
+    ASSERT(wal->in_flight < wal->options.depth);
+
     int64_t position = wal_file_position_of(&wal->identity, flush->header.position);
     ASSERT(position >= WAL_FILE_DATA_POSITION);
     flush->transfer = (struct io_transfer){
@@ -458,6 +484,9 @@ static void flush_start(struct wal *wal, struct wal_flush *flush)
 /* Return whether the gathering flush should go now, or else have the timer watch its deadline. */
 static bool gathering_is_due(struct wal *wal)
 {
+    ASSERT(wal->gathering);
+    ASSERT(wal->gathering->state == WAL_FLUSH_STATE_GATHERING);
+
     const struct wal_flush *flush = wal->gathering;
     if (flush->is_due || wal->state == WAL_STATE_STOPPING ||
         flush->deadline_ns <= io_now_mono_ns(wal->io)) {
@@ -487,100 +516,4 @@ void wal_flush_submit(struct wal *wal)
             flush->next && flush->next->state == WAL_FLUSH_STATE_QUEUED ? flush->next : NULL;
         flush_start(wal, flush);
     }
-}
-
-/* -- Syncing -- */
-
-/* Return the file with the lowest generation that this round has still to sync, or NULL. */
-static struct wal_file *sync_next(struct wal *wal)
-{
-    struct wal_file *found = NULL;
-    for (uint32_t index = 0; index < wal->files.count; index++) {
-        struct wal_file *file = &wal->files.rows[index];
-        bool is_lower = file->is_sync_due && (!found || file->generation < found->generation);
-        found = is_lower ? file : found;
-    }
-    return found;
-}
-
-/* Nothing of the round is left: what was written below its upto is durable. */
-static void sync_end(struct wal *wal)
-{
-    ASSERT(wal->sync.upto <= wal->written_position);
-
-    wal->sync.is_running = false;
-    uint64_t position = wal->sync.upto;
-    if (wal->unsynced_end == wal->sync.upto) {
-        wal->unsynced_end = 0;
-        position = wal->written_position; /* What follows was written with the durable flag. */
-    }
-    wal->durable_position =
-        position > wal->durable_position ? position : wal->durable_position; /* WAL-1 */
-}
-
-static void sync_complete(struct io_op *op);
-
-static void sync_start(struct wal *wal, struct wal_file *file)
-{
-    file->is_sync_due = false;
-    wal->sync.file = file;
-    wal->sync.op = (struct io_op){
-        .kind = IO_OP_SYNC,
-        .file = file->file,
-        .complete = sync_complete,
-        .ctx = wal,
-    };
-    wal->counters.syncs++;
-    io_submit(wal->loop, &wal->sync.op);
-}
-
-static void sync_complete(struct io_op *op)
-{
-    struct wal *wal = op->ctx;
-    ASSERT(wal->sync.is_running);
-
-    if (wal->state == WAL_STATE_FAILED) {
-        wal->sync.is_running = false;
-        return; /* WAL-4 */
-    }
-    if (op->error != 0 && MUTANT(retry_failed_sync)) {
-        sync_start(wal, wal->sync.file);
-        return;
-    }
-    if (op->error != 0) {
-        wal->sync.is_running = false;
-        op_fail(wal, wal->sync.file, "sync", op->error);
-        return;
-    }
-    struct wal_file *next = sync_next(wal);
-    if (next) {
-        sync_start(wal, next);
-        return;
-    }
-    sync_end(wal);
-    wal_pump(wal);
-}
-
-void wal_flush_sync(struct wal *wal)
-{
-    bool is_wanted = wal->unsynced_end > wal->durable_position &&
-                     wal->durable_wanted > wal->durable_position && !wal->sync.is_running;
-    if (!is_wanted) {
-        return;
-    }
-    if (wal->open) {
-        /* WAL-2: what comes after the sync must not share a block with what it made durable. */
-        wal_handover_close(wal);
-    }
-    /* Only what has been retired is certainly written; the round covers no more. */
-    for (uint32_t index = 0; index < wal->files.count; index++) {
-        struct wal_file *file = &wal->files.rows[index];
-        file->is_sync_due = file->is_unsynced;
-        file->is_unsynced = false;
-    }
-    struct wal_file *first = sync_next(wal);
-    ASSERT(first);
-    wal->sync.is_running = true;
-    wal->sync.upto = wal->unsynced_end;
-    sync_start(wal, first);
 }

@@ -44,6 +44,7 @@ void wal_file_header_encode(const struct wal_file_header *header, uint8_t block[
 
 static bool is_zero(const uint8_t *data, size_t count)
 {
+    ASSERT(data);
     ASSERT(count > 0);
 
     return data[0] == 0 && memcmp(data, data + 1, count - 1) == 0;
@@ -52,6 +53,9 @@ static bool is_zero(const uint8_t *data, size_t count)
 enum wal_header_verdict wal_file_header_decode(const uint8_t block[BLOCK_BYTES],
                                                struct wal_file_header *ret_header)
 {
+    ASSERT(block);
+    ASSERT(ret_header);
+
     if (is_zero(block, BLOCK_BYTES)) {
         return WAL_HEADER_ZERO;
     }
@@ -84,6 +88,7 @@ enum wal_header_verdict wal_file_header_decode(const uint8_t block[BLOCK_BYTES],
 
 uint64_t wal_flush_seed(const struct wal_identity *identity, uint64_t generation)
 {
+    ASSERT(identity->file_bytes % BLOCK_BYTES == 0);
     ASSERT(identity->file_bytes > 0);
 
     if (MUTANT(recycled_flush_accepted)) {
@@ -128,6 +133,7 @@ bool wal_flush_header_decode(const struct wal_identity *identity,
                              const uint8_t data[WAL_FLUSH_HEADER_BYTES],
                              struct wal_flush_header *ret_header)
 {
+    ASSERT(ret_header);
     ASSERT(position % BLOCK_BYTES == 0);
 
     if (get_le32(data) != WAL_FLUSH_MAGIC || get_le16(data + 4) != WAL_FORMAT_VERSION) {
@@ -165,6 +171,7 @@ bool wal_flush_header_decode(const struct wal_identity *identity,
 
 uint64_t wal_entry_seed(const struct wal_identity *identity, const struct wal_place *place)
 {
+    ASSERT(place->position >= identity->file_bytes);
     ASSERT(place->position % BLOCK_BYTES == 0);
 
     if (MUTANT(checksum_without_place) || MUTANT(recycled_flush_accepted)) {
@@ -182,6 +189,7 @@ uint64_t wal_entry_seed(const struct wal_identity *identity, const struct wal_pl
 /* The checksum of the entry whose header stands at @entry, at @at of its flush. */
 static uint64_t entry_checksum(uint64_t seed, const uint8_t *entry, uint32_t at, uint32_t checked)
 {
+    ASSERT(at >= WAL_FLUSH_HEADER_BYTES || at == 0);
     ASSERT(at % WAL_ENTRY_ALIGNMENT == 0);
 
     uint64_t place_seed = MUTANT(checksum_without_place) ? seed : seed + at;
@@ -194,12 +202,18 @@ static uint64_t entry_checksum(uint64_t seed, const uint8_t *entry, uint32_t at,
 
 uint64_t wal_entry_payload_bytes(const struct wal_entry *entry)
 {
+    ASSERT(entry->parts[0].data || entry->parts[0].count == 0);
+    ASSERT(entry->parts[1].data || entry->parts[1].count == 0);
+
     uint64_t reference = entry->kind == WAL_ENTRY_APPEND_INDIRECT ? WAL_SEGMENT_REF_BYTES : 0;
     return reference + entry->parts[0].count + entry->parts[1].count;
 }
 
 uint64_t wal_entry_bytes(const struct wal_entry *entry)
 {
+    ASSERT(entry->kind >= WAL_ENTRY_APPEND);
+    ASSERT(entry->kind <= WAL_ENTRY_CHECKPOINT);
+
     bool is_absurd = entry->parts[0].count > (size_t)WAL_FILE_BYTES_MAX ||
                      entry->parts[1].count > (size_t)WAL_FILE_BYTES_MAX;
     if (is_absurd) {
@@ -210,6 +224,8 @@ uint64_t wal_entry_bytes(const struct wal_entry *entry)
 
 static uint8_t *put_part(uint8_t *data, struct bytes part)
 {
+    ASSERT(data);
+
     if (part.count > 0) {
         ASSERT(part.data);
         memcpy(data, part.data, part.count);
@@ -219,6 +235,9 @@ static uint8_t *put_part(uint8_t *data, struct bytes part)
 
 static uint8_t *put_reference(uint8_t *data, const struct wal_segment_ref *segment)
 {
+    ASSERT(segment->position >= 0);
+    ASSERT(segment->segment_base >= 0);
+
     put_le64(data, (uint64_t)segment->segment_base);
     put_le64(data + 8, (uint64_t)segment->position);
     put_le32(data + 16, segment->count);
@@ -267,6 +286,9 @@ void wal_entry_encode(const struct wal_entry *entry,
 /* What must hold of an entry's kind beside its checksum. */
 static bool kind_is_known(const struct wal_entry *entry, uint32_t payload_bytes)
 {
+    ASSERT(entry->checked_bytes <= payload_bytes); /* WALF-1 */
+    ASSERT(entry->parts[0].count == payload_bytes);
+
     switch (entry->kind) {
     case WAL_ENTRY_APPEND:
         return true;
@@ -283,6 +305,7 @@ static bool kind_is_known(const struct wal_entry *entry, uint32_t payload_bytes)
 
 static void get_reference(struct wal_entry *entry)
 {
+    ASSERT(entry->kind == WAL_ENTRY_APPEND_INDIRECT);
     ASSERT(entry->parts[0].count >= WAL_SEGMENT_REF_BYTES);
 
     const uint8_t *data = entry->parts[0].data;
@@ -301,6 +324,7 @@ bool wal_entry_decode(struct bytes flush,
                       uint64_t seed,
                       struct wal_entry_view *ret_view)
 {
+    ASSERT(ret_view);
     ASSERT(at % WAL_ENTRY_ALIGNMENT == 0);
 
     if (at > flush.count || flush.count - at < WAL_ENTRY_HEADER_BYTES) {
@@ -340,6 +364,7 @@ bool wal_entry_decode(struct bytes flush,
 
 void wal_mark_encode(const struct wal_mark *mark, uint8_t data[WAL_MARK_BYTES])
 {
+    ASSERT(mark->resume_position > 0);
     ASSERT(mark->number > 0);
 
     put_le64(data, mark->number);
@@ -348,6 +373,8 @@ void wal_mark_encode(const struct wal_mark *mark, uint8_t data[WAL_MARK_BYTES])
 
 bool wal_mark_decode(struct bytes payload, struct wal_mark *ret_mark)
 {
+    ASSERT(ret_mark);
+
     if (payload.count != WAL_MARK_BYTES) {
         return false;
     }

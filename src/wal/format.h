@@ -51,6 +51,7 @@
 #ifndef WAL_FORMAT_H
 #define WAL_FORMAT_H
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "wal/wal.h"
 
@@ -132,12 +133,16 @@ struct wal_mark {
 /** Return the generation of the file that holds the journal position @position. */
 static inline uint64_t wal_generation_of(const struct wal_identity *identity, uint64_t position)
 {
+    ASSERT(identity->file_bytes > 0);
+
     return position / identity->file_bytes;
 }
 
 /** Return the position inside its file of the journal position @position. */
 static inline int64_t wal_file_position_of(const struct wal_identity *identity, uint64_t position)
 {
+    ASSERT(identity->file_bytes > 0);
+
     return (int64_t)(position % identity->file_bytes);
 }
 
@@ -145,12 +150,17 @@ static inline int64_t wal_file_position_of(const struct wal_identity *identity, 
  * of a flush is a position in its own file. */
 static inline uint64_t wal_file_room(const struct wal_identity *identity)
 {
+    ASSERT(identity->file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
+    ASSERT(identity->file_bytes % BLOCK_BYTES == 0);
+
     return identity->file_bytes - WAL_FILE_DATA_POSITION - BLOCK_BYTES;
 }
 
 /** Return the bytes that flushes may take from the journal position @position on, in its file. */
 static inline uint64_t wal_file_left(const struct wal_identity *identity, uint64_t position)
 {
+    ASSERT(identity->file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
+
     return identity->file_bytes - BLOCK_BYTES - position % identity->file_bytes;
 }
 

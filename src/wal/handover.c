@@ -41,6 +41,7 @@ enum {
 /* Return the handle of @file that goes through the page cache. */
 static int handle_get(struct wal *wal, struct wal_file *file)
 {
+    ASSERT(file->file);
     ASSERT(file->state == WAL_FILE_USED);
 
     if (file->buffered) {
@@ -54,6 +55,8 @@ static int handle_get(struct wal *wal, struct wal_file *file)
 /* Report what of the open flush is written, if nothing before it is still on its way. */
 void wal_handover_progress(struct wal *wal)
 {
+    ASSERT(!wal->open || wal->open->state == WAL_FLUSH_STATE_OPEN);
+
     struct wal_flush *flush = wal->open;
     if (!flush || wal->order_first != flush) {
         return;
@@ -123,6 +126,9 @@ void wal_handover_close(struct wal *wal)
 /* Begin an extent that takes an entry of @entry_bytes. */
 static enum pyr_err extent_begin(struct wal *wal, uint64_t entry_bytes, struct pyr_error *reterr)
 {
+    ASSERT(!wal->gathering || !wal->open);
+    ASSERT(entry_bytes >= WAL_ENTRY_HEADER_BYTES);
+
     if (wal->open) {
         wal_handover_close(wal);
         uint32_t doubled = 2 * wal->extent_bytes;
@@ -154,6 +160,8 @@ enum pyr_err wal_handover_append(struct wal *wal,
                                  uint64_t *ret_position,
                                  struct pyr_error *reterr)
 {
+    ASSERT(wal->state == WAL_STATE_OPEN);
+
     uint64_t bytes = wal_entry_bytes(entry);
     ASSERT(entry->kind == WAL_ENTRY_APPEND || entry->kind == WAL_ENTRY_APPEND_INDIRECT);
 

@@ -36,6 +36,8 @@ static bool believe(void *ctx, const struct wal_replay_entry *entry)
 /* Tell the files that a replay reads from the others, as an opening does. */
 static void files_classify(struct wal_inspect *inspect)
 {
+    ASSERT(inspect->checkpoint.file_bytes == inspect->files.identity.file_bytes);
+
     uint64_t generation =
         wal_generation_of(&inspect->files.identity, inspect->checkpoint.resume.position);
     for (uint32_t index = 0; index < inspect->files.count; index++) {
@@ -50,6 +52,9 @@ static void files_classify(struct wal_inspect *inspect)
 
 static enum pyr_err inspect_read(struct wal_inspect *inspect, struct pyr_error *reterr)
 {
+    ASSERT(inspect->io);
+    ASSERT(!inspect->twin.memory);
+
     enum pyr_err err = wal_checkpoint_read(inspect->io, inspect->folder, NULL, &inspect->checkpoint,
                                            &inspect->twin, reterr);
     if (err != PYR_OK) {
@@ -125,6 +130,8 @@ void wal_inspect_close(struct wal_inspect *inspect)
 
 void wal_inspect_info(const struct wal_inspect *inspect, struct wal_inspect_info *ret_info)
 {
+    ASSERT(inspect->checkpoint.body.data || inspect->checkpoint.body.count == 0);
+
     const struct wal_checkpoint *checkpoint = &inspect->checkpoint;
     *ret_info = (struct wal_inspect_info){
         .shard = inspect->files.identity.shard,
@@ -146,6 +153,9 @@ bool wal_inspect_file(const struct wal_inspect *inspect,
                       uint32_t index,
                       struct wal_inspect_file *ret_file)
 {
+    ASSERT(ret_file);
+    ASSERT(inspect->files.rows || inspect->files.count == 0);
+
     if (index >= inspect->files.count) {
         return false;
     }
@@ -161,6 +171,7 @@ bool wal_inspect_file(const struct wal_inspect *inspect,
 
 static void run_note(struct wal_inspect *inspect, const struct wal_flush_header *header)
 {
+    ASSERT(inspect->io);
     ASSERT(header->position > 0);
 
     inspect->run_highest = header->run > inspect->run_highest ? header->run : inspect->run_highest;
@@ -169,6 +180,9 @@ static void run_note(struct wal_inspect *inspect, const struct wal_flush_header 
 /* Keep where and how the chain ended. */
 static void end_note(struct wal_inspect *inspect, enum pyr_err err, const struct pyr_error *error)
 {
+    ASSERT(err == PYR_OK || err == PYR_ERR_CORRUPT);
+    ASSERT(!inspect->is_ended || inspect->end.is_corrupt || err == PYR_OK);
+
     const struct wal_files *files = &inspect->files;
     uint64_t position = inspect->replay.link.position;
     const struct wal_file *file =
@@ -195,6 +209,8 @@ enum pyr_err wal_inspect_flush(struct wal_inspect *inspect,
                                const struct wal_flush_header **ret_header,
                                struct pyr_error *reterr)
 {
+    ASSERT(inspect->files.is_read_only);
+
     struct pyr_error error = {0};
     *ret_header = NULL;
     enum pyr_err err = wal_replay_flush(&inspect->replay, ret_header, &error);
@@ -214,6 +230,8 @@ enum pyr_err wal_inspect_flush(struct wal_inspect *inspect,
 
 bool wal_inspect_entry(struct wal_inspect *inspect, struct wal_inspect_entry *ret_entry)
 {
+    ASSERT(ret_entry);
+
     struct wal_entry_view view;
     if (!wal_replay_entry(&inspect->replay, &view)) {
         return false;
@@ -229,6 +247,7 @@ bool wal_inspect_entry(struct wal_inspect *inspect, struct wal_inspect_entry *re
 
 void wal_inspect_end(const struct wal_inspect *inspect, struct wal_inspect_end *ret_end)
 {
+    ASSERT(ret_end);
     ASSERT(inspect->is_ended);
 
     *ret_end = inspect->end;
@@ -238,6 +257,7 @@ enum pyr_err wal_inspect_rest(struct wal_inspect *inspect,
                               const struct wal_flush_header **ret_header,
                               struct pyr_error *reterr)
 {
+    ASSERT(ret_header);
     ASSERT(inspect->is_ended);
 
     if (!inspect->is_rest_begun) {
@@ -263,6 +283,9 @@ enum pyr_err wal_inspect_rest(struct wal_inspect *inspect,
 /* See every header behind the end, so that the new run lies above all of them. */
 static enum pyr_err runs_see(struct wal_inspect *inspect, struct pyr_error *reterr)
 {
+    ASSERT(inspect->is_ended);
+    ASSERT(inspect->files.is_read_only); /* INSP-1 */
+
     inspect->is_rest_begun = false;
     const struct wal_flush_header *header = NULL;
     do {
@@ -277,6 +300,9 @@ static enum pyr_err runs_see(struct wal_inspect *inspect, struct pyr_error *rete
 /* Keep files without a readable header beside the journal, under another name. */
 static enum pyr_err damaged_put_aside(struct wal_inspect *inspect, struct pyr_error *reterr)
 {
+    ASSERT(inspect->is_ended);
+    ASSERT(inspect->files.count <= inspect->files.rows_max);
+
     for (uint32_t index = 0; index < inspect->files.count; index++) {
         const struct wal_file *file = &inspect->files.rows[index];
         if (file->state != WAL_FILE_DAMAGED) {
@@ -299,6 +325,8 @@ static enum pyr_err damaged_put_aside(struct wal_inspect *inspect, struct pyr_er
  * file is full, at the start of the next, if there is one. */
 static const struct wal_file *cut_place(const struct wal_inspect *inspect, uint64_t *ret_position)
 {
+    ASSERT(ret_position);
+
     const struct wal_identity *identity = &inspect->files.identity;
     uint64_t position = inspect->replay.link.position;
     uint64_t generation = wal_generation_of(identity, position);
@@ -319,6 +347,8 @@ static const struct wal_file *cut_place(const struct wal_inspect *inspect, uint6
  * if the file of that place is gone. */
 static enum pyr_err checkpoint_lower(struct wal_inspect *inspect, struct pyr_error *reterr)
 {
+    ASSERT(inspect->is_ended);
+
     struct wal_checkpoint *checkpoint = &inspect->checkpoint;
     const struct wal_identity *identity = &inspect->files.identity;
     uint64_t position = 0;
@@ -342,6 +372,8 @@ static enum pyr_err checkpoint_lower(struct wal_inspect *inspect, struct pyr_err
 /* Write the flush that ends the chain in a new run. */
 static enum pyr_err cut_write(struct wal_inspect *inspect, uint64_t run, struct pyr_error *reterr)
 {
+    ASSERT(run > inspect->replay.link.run);
+
     const struct wal_identity *identity = &inspect->files.identity;
     const struct wal_link *link = &inspect->replay.link;
     uint64_t position = 0;
@@ -378,6 +410,7 @@ static enum pyr_err cut_write(struct wal_inspect *inspect, uint64_t run, struct 
 
 enum pyr_err wal_inspect_repair(struct wal_inspect *inspect, struct pyr_error *reterr)
 {
+    ASSERT(inspect->files.is_read_only);
     ASSERT(inspect->is_ended);
 
     bool is_sound = !inspect->end.is_corrupt && inspect->is_run_readable &&

@@ -205,6 +205,11 @@ void wal_flush_retire(struct wal *wal);
 /** Hand over queued flushes, and the gathering one if it should go, while `depth` allows. */
 void wal_flush_submit(struct wal *wal);
 
+/** Fail the journal: @what was done to @file ended with the errno value @error. */
+void wal_flush_fail(struct wal *wal, const struct wal_file *file, const char *what, int error);
+
+/* -- sync.c -- */
+
 /** Begin a sync round if one is wanted and none runs. */
 void wal_flush_sync(struct wal *wal);
 

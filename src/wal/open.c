@@ -39,6 +39,9 @@ ASSERT_STATIC(WAL_FILE_BYTES_MIN - WAL_FILE_DATA_POSITION - BLOCK_BYTES >
 
 static enum pyr_err options_check(const struct wal_options *options, struct pyr_error *reterr)
 {
+    ASSERT(options->folder);
+    ASSERT(options->depth > 0);
+
     if (strlen(options->folder) + sizeof "/checkpoint.new" > PATH_BYTES_MAX) {
         return err_set(reterr, PYR_ERR_INVALID, "the journal's path is too long");
     }
@@ -68,6 +71,8 @@ static enum pyr_err options_check(const struct wal_options *options, struct pyr_
 /* Fill in the defaults that do not depend on the length of a file. */
 static struct wal_options options_default(const struct wal_options *given)
 {
+    ASSERT(given->folder);
+
     struct wal_options options = *given;
     options.file_bytes = options.file_bytes ? options.file_bytes : WAL_FILE_BYTES_DEFAULT;
     options.files_max = options.files_max ? options.files_max : WAL_FILES_DEFAULT;
@@ -82,6 +87,8 @@ static struct wal_options options_default(const struct wal_options *given)
 /* Fit what depends on the length of a file, which is known now, into it. */
 static enum pyr_err options_fit(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->identity.file_bytes >= (uint64_t)WAL_FILE_BYTES_MIN);
+
     struct wal_options *options = &wal->options;
     uint64_t entry_bytes = wal_file_room(&wal->identity) - FLUSH_OVERHEAD_BYTES;
     uint64_t fits = entry_bytes < (uint64_t)BATCH_BYTES_MAX ? entry_bytes : BATCH_BYTES_MAX;
@@ -100,12 +107,18 @@ static enum pyr_err options_fit(struct wal *wal, struct pyr_error *reterr)
 
 static uint8_t *memory_take(struct wal *wal, size_t bytes)
 {
+    ASSERT(bytes > 0);
+
     return io_alloc(wal->io, bytes, BLOCK_BYTES);
 }
 
 /* Give each flush its buffer; the last one takes the largest entry. */
 static bool flushes_alloc(struct wal *wal)
 {
+    ASSERT(wal->flushes);
+    ASSERT(wal->flush_count >= 3);
+    ASSERT(!wal->free_first);
+
     uint64_t large = align_up(wal->options.entry_bytes_max + FLUSH_OVERHEAD_BYTES, BLOCK_BYTES);
     uint64_t usual = align_up(wal->options.flush_bytes_target + (uint64_t)FLUSH_SLACK_BYTES +
                                   FLUSH_OVERHEAD_BYTES,
@@ -132,6 +145,7 @@ static bool flushes_alloc(struct wal *wal)
 
 static enum pyr_err memory_alloc(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(!wal->flushes);
     ASSERT(wal->identity.file_bytes > 0);
 
     wal->flush_count = wal->options.gather_count + 1;
@@ -149,6 +163,8 @@ static enum pyr_err memory_alloc(struct wal *wal, struct pyr_error *reterr)
 
 static void memory_free(struct wal *wal)
 {
+    ASSERT(!wal->sync.is_running);
+
     for (uint32_t index = 0; wal->flushes && index < wal->flush_count; index++) {
         io_free(wal->io, wal->flushes[index].data);
     }
@@ -164,6 +180,9 @@ static void memory_free(struct wal *wal)
 /* A folder without the file `run`: refuse if a flush stands in it, since then it was complete. */
 static enum pyr_err create_check(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->files.count <= wal->files.rows_max);
+    ASSERT(wal->identity.file_bytes > 0);
+
     uint8_t *block = memory_take(wal, BLOCK_BYTES);
     if (!block) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to create '%s'", wal->folder);
@@ -189,6 +208,8 @@ static enum pyr_err create_check(struct wal *wal, struct pyr_error *reterr)
 /* Make the first file of a new journal. */
 static enum pyr_err create_first_file(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->files.count == 0);
+
     wal->prepare.zeros = memory_take(wal, wal_zero_bytes(&wal->identity) + BLOCK_BYTES);
     if (!wal->prepare.zeros) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to create '%s'", wal->folder);
@@ -208,6 +229,9 @@ static enum pyr_err create_first_file(struct wal *wal, struct pyr_error *reterr)
 
 static enum pyr_err create_folder(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->options.may_create);
+    ASSERT(wal->folder[0] != 0);
+
     int error = io_make_folder(wal->io, wal->folder);
     if (error != 0 && error != EEXIST) {
         return err_set_errno(reterr, error, "make folder '%s'", wal->folder);
@@ -226,6 +250,9 @@ static enum pyr_err create_folder(struct wal *wal, struct pyr_error *reterr)
 /* Make the journal; wal->files is open afterwards and closed again. */
 static enum pyr_err create(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->options.may_create);
+    ASSERT(wal->state == WAL_STATE_REPLAYING);
+
     wal->identity.file_bytes = wal->options.file_bytes;
     enum pyr_err err = create_folder(wal, reterr);
     if (err != PYR_OK) {
@@ -266,6 +293,9 @@ static enum pyr_err create(struct wal *wal, struct pyr_error *reterr)
 
 static enum pyr_err folder_check(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->folder[0] != 0);
+    ASSERT(wal->state == WAL_STATE_REPLAYING);
+
     struct io_stat stat;
     int error = io_stat(wal->io, wal->folder, &stat);
     if (error == ENOENT && wal->options.may_create) {
@@ -288,6 +318,8 @@ static enum pyr_err folder_check(struct wal *wal, struct pyr_error *reterr)
 /* Tell the files that the chain may be in from those that hold nothing needed. */
 static enum pyr_err files_classify(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->resume.position >= wal->identity.file_bytes);
+
     uint64_t generation = wal_generation_of(&wal->identity, wal->resume.position);
     for (uint32_t index = 0; index < wal->files.count; index++) {
         struct wal_file *file = &wal->files.rows[index];
@@ -307,6 +339,9 @@ static enum pyr_err files_classify(struct wal *wal, struct pyr_error *reterr)
 /* Read run and checkpoint and open the files; creates them first if need be. */
 static enum pyr_err journal_read(struct wal *wal, struct pyr_error *reterr)
 {
+    ASSERT(wal->files.count == 0);
+    ASSERT(!wal->twin.memory);
+
     struct wal_run run = {0};
     enum pyr_err err = wal_run_read(wal->io, wal->folder, &wal->identity, &run, reterr);
     if (err == PYR_ERR_NOT_FOUND && wal->options.may_create) {
@@ -355,6 +390,7 @@ enum pyr_err wal_open(struct io_loop *loop,
                       struct wal **ret_wal,
                       struct pyr_error *reterr)
 {
+    ASSERT(ret_wal);
     ASSERT(loop);
     ASSERT(options->folder);
 
@@ -403,6 +439,7 @@ enum pyr_err wal_open(struct io_loop *loop,
 
 struct bytes wal_checkpoint_body(const struct wal *wal)
 {
+    ASSERT(wal->body.data || wal->body.count == 0);
     ASSERT(wal->state == WAL_STATE_REPLAYING);
 
     return wal->body;
@@ -414,6 +451,7 @@ enum pyr_err wal_replay_next(struct wal *wal,
                              const struct wal_replay_entry **ret_entry,
                              struct pyr_error *reterr)
 {
+    ASSERT(ret_entry);
     ASSERT(wal->state == WAL_STATE_REPLAYING);
 
     enum pyr_err err = wal_replay_entry_next(&wal->replay, ret_entry, reterr);
@@ -434,6 +472,7 @@ enum pyr_err wal_replay_next(struct wal *wal,
 
 void wal_replay_report(const struct wal *wal, struct wal_replay_report *ret_report)
 {
+    ASSERT(wal->replay.report.position > 0);
     ASSERT(ret_report);
 
     *ret_report = wal->replay.report;

@@ -33,6 +33,9 @@ void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options 
 
 void wal_replay_deinit(struct wal_replay *replay)
 {
+    ASSERT(replay->window || replay->window_bytes == 0);
+    ASSERT(replay->count <= replay->window_bytes);
+
     if (replay->window) {
         io_free(replay->options.files->io, replay->window);
     }
@@ -44,6 +47,7 @@ void wal_replay_deinit(struct wal_replay *replay)
 /* Make the window hold at least @bytes. */
 static enum pyr_err window_grow(struct wal_replay *replay, size_t bytes, struct pyr_error *reterr)
 {
+    ASSERT(replay->count <= replay->window_bytes);
     ASSERT(bytes % BLOCK_BYTES == 0);
 
     if (replay->window_bytes >= bytes) {
@@ -76,6 +80,9 @@ static enum pyr_err window_need(struct wal_replay *replay,
                                 const uint8_t **ret_data,
                                 struct pyr_error *reterr)
 {
+    ASSERT(file->file);
+    ASSERT(bytes > 0);
+
     const struct wal_files *files = replay->options.files;
     int64_t file_bytes = (int64_t)files->identity.file_bytes;
     ASSERT(position % BLOCK_BYTES == 0);
@@ -120,6 +127,9 @@ static enum pyr_err window_need(struct wal_replay *replay,
 
 static bool flush_continues(const struct wal_link *link, const struct wal_flush_header *header)
 {
+    ASSERT(link->position > 0);
+    ASSERT(header->bytes_used <= header->bytes);
+
     if (MUTANT(recycled_flush_accepted)) {
         return true;
     }
@@ -130,6 +140,7 @@ static bool flush_continues(const struct wal_link *link, const struct wal_flush_
 /* Put @view, at the current place, into replay->entry. */
 static void entry_fill(struct wal_replay *replay, const struct wal_entry_view *view, uint32_t at)
 {
+    ASSERT(view->bytes >= WAL_ENTRY_HEADER_BYTES);
     ASSERT(at + view->bytes <= replay->header.bytes);
 
     replay->entry = (struct wal_replay_entry){
@@ -144,6 +155,9 @@ static void entry_fill(struct wal_replay *replay, const struct wal_entry_view *v
 /* Return whether the bytes of an append that the entry's checksum leaves out pass their own. */
 static bool payload_is_whole(struct wal_replay *replay, const struct wal_entry_view *view)
 {
+    ASSERT(view->bytes >= WAL_ENTRY_HEADER_BYTES);
+    ASSERT(view->entry.parts[0].data);
+
     bool is_checked = view->entry.checked_bytes == view->entry.parts[0].count ||
                       view->entry.kind != WAL_ENTRY_APPEND;
     if (is_checked || !replay->options.verify) {
@@ -155,6 +169,8 @@ static bool payload_is_whole(struct wal_replay *replay, const struct wal_entry_v
 /* Return whether all entries of the current flush are good, and set where they end. */
 static bool entries_are_good(struct wal_replay *replay)
 {
+    ASSERT(replay->flush);
+
     struct bytes flush = {replay->flush, replay->header.bytes};
     bool is_open = (replay->header.flags & WAL_FLUSH_OPEN) != 0;
     flush.count = is_open ? replay->header.bytes : replay->header.bytes_used;
@@ -181,6 +197,8 @@ static enum pyr_err flush_try(struct wal_replay *replay,
                               enum verdict *ret_verdict,
                               struct pyr_error *reterr)
 {
+    ASSERT(position >= WAL_FILE_DATA_POSITION);
+
     const struct wal_identity *identity = &replay->options.files->identity;
     uint64_t place = file->generation * identity->file_bytes + (uint64_t)position;
     *ret_verdict = VERDICT_ABSENT;
@@ -229,6 +247,9 @@ static void rest_note(struct rest *rest,
                       const struct wal_link *link,
                       const struct wal_flush_header *header)
 {
+    ASSERT(header->position > 0);
+    ASSERT(header->bytes_used <= header->bytes);
+
     if (header->run < link->run) {
         rest->leftovers++;
         return;
@@ -242,6 +263,9 @@ static void rest_note(struct rest *rest,
 
 void wal_replay_rest_begin(struct wal_replay *replay)
 {
+    ASSERT(replay->link.position > 0);
+    ASSERT(replay->good_end <= replay->link.position);
+
     const struct wal_files *files = replay->options.files;
     uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
     replay->rest_file = wal_files_find(files, generation);
@@ -259,6 +283,8 @@ static enum pyr_err rest_look(struct wal_replay *replay,
                               bool *ret_is_flush,
                               struct pyr_error *reterr)
 {
+    ASSERT(replay->rest_file);
+
     const struct wal_identity *identity = &replay->options.files->identity;
     const struct wal_file *file = replay->rest_file;
     int64_t position = replay->rest_position;
@@ -278,6 +304,9 @@ enum pyr_err wal_replay_rest_next(struct wal_replay *replay,
                                   const struct wal_flush_header **ret_header,
                                   struct pyr_error *reterr)
 {
+    ASSERT(ret_header);
+    ASSERT(replay->rest_position % BLOCK_BYTES == 0);
+
     const struct wal_files *files = replay->options.files;
     int64_t end = (int64_t)files->identity.file_bytes - BLOCK_BYTES;
     *ret_header = NULL;
@@ -305,6 +334,8 @@ enum pyr_err wal_replay_rest_next(struct wal_replay *replay,
 
 enum pyr_err wal_replay_rest_entries(struct wal_replay *replay, struct pyr_error *reterr)
 {
+    ASSERT(replay->header.position > 0);
+
     const struct wal_identity *identity = &replay->options.files->identity;
     uint64_t place = replay->header.position;
     const struct wal_file *file =
@@ -325,6 +356,9 @@ enum pyr_err wal_replay_rest_entries(struct wal_replay *replay, struct pyr_error
 /* Say in the report why and how much is cut. */
 static void rest_report(struct wal_replay *replay, const struct rest *rest, const char *path)
 {
+    ASSERT(rest->proof_upto <= rest->good_end); /* WAL-9 */
+    ASSERT(path);
+
     struct wal_replay_report *report = &replay->report;
     int64_t position = wal_file_position_of(&replay->options.files->identity, rest->bad_position);
     if (rest->cut_bytes > 0) {
@@ -341,6 +375,9 @@ static void rest_report(struct wal_replay *replay, const struct rest *rest, cons
 /* The chain has ended: decide between torn and corrupt (REPL-2). */
 static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *reterr)
 {
+    ASSERT(!replay->is_ended);
+    ASSERT(replay->good_end <= replay->link.position);
+
     const struct wal_files *files = replay->options.files;
     uint64_t generation = wal_generation_of(&files->identity, replay->link.position);
     struct rest rest = {
@@ -382,6 +419,7 @@ static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *rete
 static void flush_accept(struct wal_replay *replay)
 {
     const struct wal_flush_header *header = &replay->header;
+    ASSERT(header->bytes % BLOCK_BYTES == 0);
     /* Outside of the assertion, whose text is kept in the program: no mistake's name is. */
     bool may_follow = header->run >= replay->link.run || MUTANT(recycled_flush_accepted);
     ASSERT(may_follow);
@@ -406,6 +444,9 @@ enum pyr_err wal_replay_flush(struct wal_replay *replay,
                               const struct wal_flush_header **ret_header,
                               struct pyr_error *reterr)
 {
+    ASSERT(replay->options.files);
+    ASSERT(ret_header);
+
     const struct wal_files *files = replay->options.files;
     *ret_header = NULL;
     if (replay->is_ended) {
@@ -439,6 +480,8 @@ enum pyr_err wal_replay_flush(struct wal_replay *replay,
 
 bool wal_replay_entry(struct wal_replay *replay, struct wal_entry_view *ret_view)
 {
+    ASSERT(ret_view);
+
     if (replay->at >= replay->end) {
         return false;
     }
@@ -456,6 +499,8 @@ static enum pyr_err mark_check(const struct wal_replay *replay,
                                const struct wal_entry_view *view,
                                struct pyr_error *reterr)
 {
+    ASSERT(view->entry.kind == WAL_ENTRY_CHECKPOINT);
+
     struct wal_mark mark = {0};
     bool is_mark = wal_mark_decode(view->entry.parts[0], &mark);
     ASSERT(is_mark);
@@ -473,6 +518,9 @@ enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
                                    const struct wal_replay_entry **ret_entry,
                                    struct pyr_error *reterr)
 {
+    ASSERT(ret_entry);
+    ASSERT(replay->at <= replay->end || replay->end == 0);
+
     *ret_entry = NULL;
     while (!replay->is_ended) {
         struct wal_entry_view view;

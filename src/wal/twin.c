@@ -38,6 +38,9 @@ uint64_t wal_twin_image_bytes(uint64_t body_bytes)
 
 static uint64_t twin_checksum(const uint8_t *image, uint64_t body_bytes)
 {
+    ASSERT(image);
+    ASSERT(body_bytes <= (uint64_t)TWIN_BYTES_MAX);
+
     uint64_t seed = checksum_hash64(TWIN_MAGIC, (struct bytes){image, CHECKED_BYTES});
     return checksum_hash64(seed, (struct bytes){image + WAL_TWIN_HEADER_BYTES, (size_t)body_bytes});
 }
@@ -66,6 +69,7 @@ void wal_twin_seal(struct bytes_mut image,
 /* Make both copies of @image the synced contents of @file; return 0 or an errno value. */
 static int twin_fill(struct io *io, struct io_file *file, struct bytes image)
 {
+    ASSERT(image.count > 0);
     ASSERT(image.count % BLOCK_BYTES == 0);
 
     int error = io_truncate(io, file, 0); /* A crash may have left a longer one. */
@@ -77,6 +81,9 @@ static int twin_fill(struct io *io, struct io_file *file, struct bytes image)
 
 static int twin_write_new(struct io *io, const char *path, struct bytes image)
 {
+    ASSERT(path);
+    ASSERT(image.data);
+
     struct io_file *file = NULL;
     int error = io_open(io, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &file);
     if (error != 0) {
@@ -137,6 +144,9 @@ static enum verdict twin_judge(struct bytes copy,
                                const struct wal_identity *identity,
                                struct wal_twin *twin)
 {
+    ASSERT(copy.count % BLOCK_BYTES == 0);
+    ASSERT(copy.count >= BLOCK_BYTES);
+
     const uint8_t *data = copy.data;
     uint64_t body_bytes = get_le64(data + 32);
     bool is_whole = get_le32(data) == TWIN_MAGIC &&
@@ -165,6 +175,9 @@ static enum verdict twin_judge(struct bytes copy,
 
 static enum pyr_err verdict_error(enum verdict verdict, const char *path, struct pyr_error *reterr)
 {
+    ASSERT(path);
+    ASSERT(verdict <= VERDICT_FOREIGN);
+
     switch (verdict) {
     case VERDICT_GOOD:
         return PYR_OK;
@@ -184,6 +197,7 @@ static enum verdict twin_choose(struct bytes whole,
                                 const struct wal_identity *identity,
                                 struct wal_twin *twin)
 {
+    ASSERT(!twin->body.data);
     ASSERT(whole.count % (COPIES * (size_t)BLOCK_BYTES) == 0);
 
     size_t half = whole.count / COPIES;
@@ -207,6 +221,9 @@ static enum pyr_err twin_load(struct io *io,
                               size_t *ret_bytes,
                               struct pyr_error *reterr)
 {
+    ASSERT(path);
+    ASSERT(!twin->memory);
+
     int64_t bytes = 0;
     int error = io_bytes(io, file, &bytes);
     if (error != 0) {
@@ -263,6 +280,7 @@ enum pyr_err wal_twin_read(struct io *io,
 
 void wal_twin_free(struct io *io, struct wal_twin *twin)
 {
+    ASSERT(io);
     ASSERT(twin);
 
     io_free(io, twin->memory);

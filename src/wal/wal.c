@@ -17,6 +17,7 @@
 #include "wal/wal.h"
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "wal/journal.h"
 
 #define NS_PER_MS UINT64_C(1000000)
@@ -31,6 +32,9 @@ enum { FILES_READY_WANTED = 1 + WAL_FILES_RESERVED };
 
 static bool edge_is_allowed(enum wal_state from, enum wal_state to)
 {
+    ASSERT(from <= WAL_STATE_FAILED);
+    ASSERT(to <= WAL_STATE_FAILED);
+
     switch (from) {
     case WAL_STATE_REPLAYING:
         return to == WAL_STATE_OPEN || to == WAL_STATE_CLOSED;
@@ -47,6 +51,7 @@ static bool edge_is_allowed(enum wal_state from, enum wal_state to)
 
 void wal_state_set(struct wal *wal, enum wal_state state)
 {
+    ASSERT(state != WAL_STATE_REPLAYING);
     ASSERT(edge_is_allowed(wal->state, state));
 
     wal->state = state;
@@ -54,6 +59,9 @@ void wal_state_set(struct wal *wal, enum wal_state state)
 
 static void timers_stop(struct wal *wal)
 {
+    ASSERT(wal->loop);
+    ASSERT(wal->state != WAL_STATE_REPLAYING);
+
     io_timer_stop(wal->loop, &wal->gather_timer);
     io_timer_stop(wal->loop, &wal->idle_timer);
     io_timer_stop(wal->loop, &wal->retry_timer);
@@ -63,6 +71,7 @@ static void timers_stop(struct wal *wal)
 
 void wal_fail(struct wal *wal, const struct pyr_error *error)
 {
+    ASSERT(error->message[0] != 0);
     ASSERT(error->code != PYR_OK);
 
     bool is_running = wal->state == WAL_STATE_OPEN || wal->state == WAL_STATE_STOPPING;
@@ -76,6 +85,8 @@ void wal_fail(struct wal *wal, const struct pyr_error *error)
 
 enum wal_state wal_state(const struct wal *wal, struct pyr_error *ret_reason)
 {
+    ASSERT(wal->state <= WAL_STATE_FAILED);
+
     if (wal->state == WAL_STATE_FAILED && ret_reason) {
         ASSERT(wal->reason.code != PYR_OK);
         *ret_reason = wal->reason;
@@ -88,6 +99,9 @@ enum wal_state wal_state(const struct wal *wal, struct pyr_error *ret_reason)
 static void prepare_run(struct io_job *job)
 {
     struct wal_prepare *prepare = job->ctx;
+    ASSERT(prepare->zeros);
+    ASSERT(prepare->block);
+
     wal_prepare_run(prepare);
 }
 
@@ -95,6 +109,7 @@ static void prepare_done(struct io_job *job)
 {
     struct wal_prepare *prepare = job->ctx;
     struct wal *wal = container_of(prepare, struct wal, prepare);
+    ASSERT(wal->files.count <= wal->files.rows_max);
     ASSERT(wal->is_preparing);
 
     wal->is_preparing = false;
@@ -122,6 +137,8 @@ static void prepare_done(struct io_job *job)
 /* Have the next file made or recycled, if fewer are ready than wanted. */
 static void prepare_start(struct wal *wal)
 {
+    ASSERT(wal->active);
+
     bool is_wanted = wal->is_prepare_due && !wal->is_preparing && wal->state == WAL_STATE_OPEN;
     if (!is_wanted) {
         return;
@@ -143,6 +160,9 @@ static void prepare_start(struct wal *wal)
 static void retry_fire(struct io_timer *timer)
 {
     struct wal *wal = timer->ctx;
+    ASSERT(wal->state == WAL_STATE_OPEN);
+    ASSERT(timer == &wal->retry_timer);
+
     wal->is_prepare_due = true;
     wal_pump(wal);
 }
@@ -152,6 +172,9 @@ static void retry_fire(struct io_timer *timer)
 /* Return whether everything that was appended is durable. */
 static bool tail_is_durable(const struct wal *wal)
 {
+    ASSERT(!wal->gathering || !wal->open);
+    ASSERT(wal->tail_end <= wal->link.position);
+
     uint64_t end = wal->open ? wal->entries_end : wal->tail_end;
     return !wal->gathering && wal->durable_position == end;
 }
@@ -159,6 +182,8 @@ static bool tail_is_durable(const struct wal *wal)
 static void idle_fire(struct io_timer *timer)
 {
     struct wal *wal = timer->ctx;
+    ASSERT(timer == &wal->idle_timer);
+
     wal->is_idle_timed = false;
     if (wal->state != WAL_STATE_OPEN) {
         return;
@@ -181,6 +206,9 @@ static void idle_fire(struct io_timer *timer)
 /* See to it that a durable tail gets its empty flush (WAL-6). */
 static void idle_watch(struct wal *wal)
 {
+    ASSERT(wal->state == WAL_STATE_OPEN);
+    ASSERT(wal->options.idle_ns > 0);
+
     bool is_tail = tail_is_durable(wal) && (!wal->is_last_empty || wal->open);
     if (!is_tail || wal->idle_position == wal->durable_position) {
         return;
@@ -196,6 +224,9 @@ static void idle_watch(struct wal *wal)
 /* Move the stop on: everything durable, then the empty flush, then CLOSED. */
 static void stop_advance(struct wal *wal)
 {
+    ASSERT(wal->state == WAL_STATE_STOPPING);
+    ASSERT(!wal->is_idle_timed);
+
     wal->durable_wanted = wal->open ? wal->entries_end : wal->tail_end;
     bool is_settled =
         tail_is_durable(wal) && wal->in_flight == 0 && wal->checkpoint.state == WAL_CHECKPOINT_NONE;
@@ -216,11 +247,38 @@ static void stop_advance(struct wal *wal)
     }
 }
 
+/* What holds of a running journal between any two steps. */
+static void invariants_check(const struct wal *wal)
+{
+    ASSERT(wal->durable_position <= wal->written_position);
+    ASSERT(wal->written_position <= wal->link.position || wal->open);
+    ASSERT(wal->entries_end <= wal->tail_end || wal->gathering || wal->open);
+    ASSERT(wal->tail_end <= wal->link.position);
+    ASSERT(wal->resume.position <= wal->link.position);
+    ASSERT(wal->link.run <= wal->run); /* WAL-7 */
+    ASSERT(wal->in_flight <= wal->options.depth);
+    ASSERT((wal->order_first == NULL) == (wal->order_last == NULL));
+    ASSERT(!wal->gathering || wal->gathering == wal->order_last);
+    ASSERT(!wal->gathering || wal->gathering->state == WAL_FLUSH_STATE_GATHERING);
+    ASSERT(!wal->open || wal->open == wal->order_last);
+    ASSERT(!wal->open || wal->open->state == WAL_FLUSH_STATE_OPEN);
+    ASSERT(!wal->queue_first || wal->queue_first->state == WAL_FLUSH_STATE_QUEUED);
+    ASSERT(!wal->gathering || !wal->open);
+    ASSERT(wal->active->state == WAL_FILE_USED);
+    ASSERT(wal->active->generation == wal_generation_of(&wal->identity, wal->link.position));
+    ASSERT(wal->unsynced_end <= wal->written_position);
+    ASSERT(!wal->sync.is_running || wal->sync.upto <= wal->written_position);
+    ASSERT(wal->repeat_count <= WAL_STATE_ENTRIES_MAX);
+    ASSERT(wal->landmark_count <= wal->landmarks_max);
+    ASSERT(wal->files.count <= wal->files.rows_max);
+}
+
 void wal_pump(struct wal *wal)
 {
     if (wal->state != WAL_STATE_OPEN && wal->state != WAL_STATE_STOPPING) {
         return;
     }
+    invariants_check(wal);
     wal_checkpoint_advance(wal);
     wal_flush_submit(wal);
     wal_flush_sync(wal);
@@ -238,6 +296,9 @@ void wal_pump(struct wal *wal)
 static void gather_fire(struct io_timer *timer)
 {
     struct wal *wal = timer->ctx;
+    ASSERT(timer == &wal->gather_timer);
+    ASSERT(wal->state == WAL_STATE_OPEN);
+
     wal->gather_timer_ns = IO_TIME_NEVER;
     wal_pump(wal);
 }
@@ -245,6 +306,7 @@ static void gather_fire(struct io_timer *timer)
 /* Let @flush go as soon, and be as safe, as @need asks. */
 static void need_apply(struct wal_flush *flush, struct wal_need need)
 {
+    ASSERT(need.kind <= WAL_NEED_WRITTEN_NOW);
     ASSERT(flush->state == WAL_FLUSH_STATE_GATHERING);
 
     uint64_t deadline_ns = need.deadline_ns;
@@ -271,6 +333,9 @@ static enum pyr_err append_check(const struct wal *wal,
                                  const struct wal_entry *entry,
                                  struct pyr_error *reterr)
 {
+    ASSERT(wal->options.entry_bytes_max > 0);
+    ASSERT(entry->kind >= WAL_ENTRY_APPEND);
+
     if (wal->state == WAL_STATE_FAILED) {
         return err_set(reterr, PYR_ERR_FAILED, "the journal has failed: %s", wal->reason.message);
     }
@@ -323,6 +388,8 @@ enum pyr_err wal_append(struct wal *wal,
 
 void wal_kick(struct wal *wal)
 {
+    ASSERT(wal->state != WAL_STATE_REPLAYING);
+
     wal_pump(wal);
 }
 
@@ -335,6 +402,8 @@ bool wal_can_flush(const struct wal *wal)
 
 uint64_t wal_sync(struct wal *wal)
 {
+    ASSERT(wal->state != WAL_STATE_REPLAYING);
+
     uint64_t position = wal->open ? wal->entries_end : wal->tail_end;
     if (wal->gathering) {
         wal->gathering->needs_durable = true;
@@ -349,11 +418,15 @@ uint64_t wal_sync(struct wal *wal)
 
 uint64_t wal_written_position(const struct wal *wal)
 {
+    ASSERT(wal->written_position >= wal->durable_position);
+
     return wal->written_position;
 }
 
 uint64_t wal_durable_position(const struct wal *wal)
 {
+    ASSERT(wal->durable_position <= wal->written_position); /* WAL-1 */
+
     return wal->durable_position;
 }
 
@@ -361,6 +434,8 @@ uint64_t wal_durable_position(const struct wal *wal)
 
 void wal_usage(const struct wal *wal, struct wal_usage *ret_usage)
 {
+    ASSERT(ret_usage);
+
     *ret_usage = (struct wal_usage){
         .position_oldest = wal->resume.position,
         .position_end = wal->link.position,
@@ -374,6 +449,7 @@ void wal_usage(const struct wal *wal, struct wal_usage *ret_usage)
 
 void wal_counters(const struct wal *wal, struct wal_counters *ret_counters)
 {
+    ASSERT(wal->counters.flushes_empty <= wal->counters.flushes);
     ASSERT(ret_counters);
 
     *ret_counters = wal->counters;
@@ -389,6 +465,8 @@ uint64_t wal_entry_bytes_max(const struct wal *wal)
 
 const char *wal_describe(const struct wal *wal)
 {
+    ASSERT(wal->files.folder);
+
     return wal->files.is_direct ? "direct, aligned, durable writes"
                                 : "durable writes through the page cache";
 }
@@ -397,6 +475,8 @@ const char *wal_describe(const struct wal *wal)
 
 void wal_stop(struct wal *wal)
 {
+    ASSERT(wal->state <= WAL_STATE_FAILED);
+
     if (wal->state == WAL_STATE_REPLAYING) {
         wal_state_set(wal, WAL_STATE_CLOSED);
         return;
@@ -415,6 +495,8 @@ void wal_stop(struct wal *wal)
 
 bool wal_is_quiet(const struct wal *wal)
 {
+    ASSERT(wal->in_flight <= wal->options.depth);
+
     bool is_drained = wal->in_flight == 0 && !wal->sync.is_running && !wal->is_preparing &&
                       wal->checkpoint.state != WAL_CHECKPOINT_WRITING;
     return wal->state == WAL_STATE_CLOSED || (wal->state == WAL_STATE_FAILED && is_drained);
@@ -423,6 +505,8 @@ bool wal_is_quiet(const struct wal *wal)
 /* The rest of the room's files set the timers up through this. */
 void wal_timers_init(struct wal *wal)
 {
+    ASSERT(wal->state == WAL_STATE_REPLAYING);
+
     wal->gather_timer = (struct io_timer){.fire = gather_fire, .ctx = wal};
     wal->idle_timer = (struct io_timer){.fire = idle_fire, .ctx = wal};
     wal->retry_timer = (struct io_timer){.fire = retry_fire, .ctx = wal};

@@ -141,7 +141,7 @@ static void entry_seal(uint8_t *file, uint32_t block, uint32_t at)
     uint8_t *data = file + (size_t)block * BLOCK_BYTES;
     at = at / WAL_ENTRY_ALIGNMENT * WAL_ENTRY_ALIGNMENT % (BLOCK_BYTES - WAL_ENTRY_HEADER_BYTES);
     struct wal_place place = {get_le64(data + 8), get_le64(data + 24), get_le64(data + 16)};
-    if (place.position % BLOCK_BYTES != 0) {
+    if (place.position % BLOCK_BYTES != 0 || place.position < FILE_BYTES) {
         return;
     }
     uint32_t room = BLOCK_BYTES - WAL_ENTRY_HEADER_BYTES - at;

@@ -259,7 +259,8 @@ static void images_check(struct sim_disk *disk, uint64_t seeds, size_t step)
 }
 
 /* Every event of a workload that rolls, recycles and checkpoints, with what was not flushed kept,
- * lost or torn at random: nothing acknowledged is missing, nothing comes back that was not next. */
+ * lost or torn at random: nothing acknowledged is missing, nothing comes back that was not next,
+ * and checkpoint and run are always the old or the new ones (TWIN-1). */
 static void crash_everywhere(enum wal_need_kind need, uint64_t entries, uint64_t seeds)
 {
     static struct life life;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Groups, needs and positions: which entries share a flush, when it goes, and what is reported
- * (wal/flush.c, wal/handover.c).
+ * (wal/flush.c, wal/sync.c, wal/handover.c).
  */
 #include <stdio.h>
 

@@ -286,7 +286,8 @@ TEST(replay, asks_the_caller_about_what_the_entry_does_not_check)
 }
 
 /* Every bit of a small journal, flipped one at a time: the replay is the same, or it is a prefix
- * that only the uncovered tail is missing from, or it is refused. Never another record. */
+ * that only the uncovered tail is missing from, or it is refused. Never another record (WAL-9), and
+ * the files stay as they are (REPL-3): the flips are taken back one by one. */
 TEST(replay, never_gives_a_wrong_record_for_any_flipped_bit)
 {
     struct journal_case c;
