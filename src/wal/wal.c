@@ -17,7 +17,6 @@
 #include "wal/wal.h"
 
 #include "base/assert.h"
-#include "base/mutant.h"
 #include "wal/journal.h"
 
 #define NS_PER_MS UINT64_C(1000000)

@@ -116,7 +116,8 @@ enum wal_need_kind {
     WAL_NEED_DURABLE_BY, /* Policy batch: the durable write begins at the deadline at the latest. */
     WAL_NEED_WRITTEN_BY, /* Policy os: handed to the kernel, begins at the deadline at the latest.
                           */
-    WAL_NEED_WRITTEN_NOW, /* Policy os, at once: with the kernel when the call returns. */
+    WAL_NEED_WRITTEN_NOW, /* Policy os, at once: with the kernel when the call returns, and
+                             sure to be replayed once the written position is there. */
 };
 
 struct wal_need {
