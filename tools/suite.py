@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import shlex
 import shutil
 import signal
@@ -294,17 +295,17 @@ class Suite:
     def run(self, part):
         """Run one part, print its line and what went wrong; return its Tally."""
         print(f"{part.name:<22}", end="", flush=True)
-        start = time.monotonic()
+        start, used = time.monotonic(), processor_seconds()
         if part.builds():
             tally = self.build(part.builds(), part.words[2:])
         elif part.needs():
             tally = self.tests(part.needs(), set(part.words[2].split(",")))
         else:
             tally = self.command(part)
-        self.judge(part, tally, time.monotonic() - start)
+        self.judge(part, tally, time.monotonic() - start, processor_seconds() - used)
         return tally
 
-    def judge(self, part, tally, seconds):
+    def judge(self, part, tally, seconds, processor=0.0):
         """Print the line of @part, having counted lateness and forbidden skips as failures."""
         if seconds > 2 * part.planned:
             text = f"{part.name}: took {seconds:.0f} s, over twice its plan of {part.planned} s"
@@ -318,7 +319,7 @@ class Suite:
                     tally.failed.append((f"{name}: skip not listed in {CI_SKIPS}", f"# {reason}"))
         verdict = "FAILED" if tally.failed else "ok"
         print(f"{verdict:<7}{seconds:6.1f} s of {part.planned:>4} planned  "
-              f"{tally.total():>5} cases", flush=True)
+              f"{processor:6.1f} s of processors  {tally.total():>5} cases", flush=True)
         for name, reason in tally.skipped:
             print(f"    skipped: {name}: {reason}")
         for name, text in tally.failed:
@@ -347,6 +348,12 @@ def choose(parts, length, names):
         kinds = {part.needs() for part in chosen} - {None}
         return [part for part in parts if part in chosen or part.builds() in kinds]
     return [part for part in parts if LENGTHS.index(part.length) <= LENGTHS.index(length)]
+
+
+def processor_seconds():
+    """Return what the programs that have ended used: on a busy machine it says what a part costs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def closing_line(tally):
