@@ -66,6 +66,9 @@
 /* Segments that one group of a compaction joins: each is two open files. */
 #define SEGMENT_COMPACT_INPUTS_MAX 16
 
+/* Findings of an offline verification that are told one by one; all are counted. */
+#define SEGMENT_FINDINGS_MAX 32
+
 /* What compaction and searches read at once; more if a batch needs it. */
 #define SEGMENT_READ_BYTES (1 * MIB)
 

@@ -258,6 +258,7 @@ enum pyr_err segment_rebuild_index(struct io *io,
 struct walk {
     struct segment_rebuild *rebuild;
     struct io_file *log;
+    struct io_file *digest; /* Dry: what is walked is held against its points. */
     int64_t log_bytes;
     struct bytes_mut buffer;
     uint32_t buffer_position; /* Of its first byte in the .log. */
@@ -378,6 +379,53 @@ static enum pyr_err walk_ended(struct walk *walk, struct pyr_error *reterr)
     return PYR_OK;
 }
 
+/* Whether @point is what the .digest holds in that slot, if that is whole. */
+static bool is_point_there(const struct walk *walk, const struct segment_point *point)
+{
+    const struct segment_shape *shape = &walk->rebuild->shape;
+    uint8_t data[SEGMENT_POINT_BYTES];
+    struct segment_point there;
+    size_t count = 0;
+    if (!walk->digest ||
+        io_read_whole(walk->rebuild->io, walk->digest,
+                      (struct bytes_mut){.data = data, .count = sizeof data},
+                      segment_point_position(shape->point_count), &count) != 0 ||
+        count < sizeof data ||
+        !segment_point_get(data, &shape->identity, shape->point_count, &there)) {
+        return true;
+    }
+    return there.digest == point->digest && there.position == point->position &&
+           there.offset == point->offset;
+}
+
+/* Add the batch at @data: to the side files, or only to the shape. */
+static enum pyr_err walk_take(struct walk *walk,
+                              struct bytes data,
+                              struct segment_batch *ret_batch,
+                              const char **ret_why,
+                              struct pyr_error *reterr)
+{
+    struct segment_shape *shape = &walk->rebuild->shape;
+    struct segment_point point;
+    if (!walk->rebuild->is_dry) {
+        return segment_writer_add(&walk->writer, data, shape->end.clock_ms, ret_batch, ret_why,
+                                  reterr);
+    }
+    enum pyr_err err = segment_shape_add(shape, data.data, (int64_t)data.count, shape->end.clock_ms,
+                                         &point, ret_batch, ret_why);
+    if (err == PYR_OK && point.kind != 0) {
+        if (!is_point_there(walk, &point)) {
+            return err_set(reterr, PYR_ERR_CORRUPT,
+                           "'%s/%020" PRId64 ".log' at position %" PRIu32 ", offset %" PRId64
+                           ": offsets, epochs or lengths before here were changed",
+                           walk->rebuild->folder, shape->identity.offset_base, point.position,
+                           point.offset);
+        }
+        (void)segment_shape_count(shape, &point);
+    }
+    return err;
+}
+
 static enum pyr_err walk_batches(struct walk *walk, struct pyr_error *reterr)
 {
     struct segment_rebuild *rebuild = walk->rebuild;
@@ -400,7 +448,7 @@ static enum pyr_err walk_batches(struct walk *walk, struct pyr_error *reterr)
                            rebuild->offset_end, rebuild->folder);
         }
         const char *why = NULL;
-        err = segment_writer_add(&walk->writer, data, shape->end.clock_ms, &batch, &why, reterr);
+        err = walk_take(walk, data, &batch, &why, reterr);
         if (err != PYR_OK) {
             return err;
         }
@@ -523,9 +571,10 @@ enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *
         return err_set(reterr, PYR_ERR_CORRUPT, "'%s/%020" PRId64 ".log' is missing",
                        rebuild->folder, offset_base);
     }
-    walk.buffer = (struct bytes_mut){.data = io_alloc(rebuild->io, SCAN_BYTES, BLOCK_BYTES),
-                                     .count = SCAN_BYTES};
     int number = io_bytes(rebuild->io, walk.log, &walk.log_bytes);
+    size_t room = walk.log_bytes < SCAN_BYTES ? (size_t)walk.log_bytes + 1 : (size_t)SCAN_BYTES;
+    walk.buffer =
+        (struct bytes_mut){.data = io_alloc(rebuild->io, room, BLOCK_BYTES), .count = room};
     if (number != 0) {
         err = err_set_errno(reterr, number, "look at a segment of '%s'", rebuild->folder);
     } else if (!walk.buffer.data) {
@@ -534,16 +583,22 @@ enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *
         err = segment_file_open(rebuild->io, rebuild->folder, offset_base, SEGMENT_KIND_DIGEST,
                                 IO_OPEN_READ, &digest, reterr);
     }
-    if (err == PYR_OK) {
+    if (err == PYR_OK && !rebuild->is_dry) {
         err = restore(rebuild, digest, &is_new, reterr);
     }
+    if (err == PYR_OK && rebuild->is_dry) {
+        walk.digest = digest;
+        err = walk_batches(&walk, reterr);
+    }
     io_close(rebuild->io, digest);
-    if (err == PYR_OK) {
+    if (rebuild->is_dry) {
+        ASSERT(!rebuild->is_sealed);
+    } else if (err == PYR_OK) {
         err = walk_log(rebuild, &walk, is_new, reterr);
     }
     io_free(rebuild->io, walk.buffer.data);
     io_close(rebuild->io, walk.log);
-    if (err == PYR_OK && !MUTANT(stale_index_trusted)) {
+    if (err == PYR_OK && !rebuild->is_dry && !MUTANT(stale_index_trusted)) {
         uint32_t rebuilt = 0;
         err = segment_rebuild_index(rebuild->io, rebuild->folder, &rebuild->shape, false, &rebuilt,
                                     reterr);

@@ -131,6 +131,12 @@ static enum pyr_err gather(struct segment_writer *writer,
         writer->gather_position += (uint32_t)data.count;
         return err;
     }
+    if (!writer->gather) {
+        writer->gather = io_alloc(writer->io, SEGMENT_GATHER_BYTES, BLOCK_BYTES);
+    }
+    if (!writer->gather) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to gather batches");
+    }
     memcpy(writer->gather + writer->gather_count, data.data, data.count);
     writer->gather_count += data.count;
     return PYR_OK;
@@ -213,7 +219,7 @@ enum pyr_err segment_writer_open(struct segment_writer *writer,
     ASSERT(shape->point_count > 0);
     ASSERT(suffix == SEGMENT_SUFFIX_NONE || suffix == SEGMENT_SUFFIX_CLEANED);
 
-    size_t bytes = SEGMENT_GATHER_BYTES + POINTS_BYTES + INDEX_BYTES + TIMES_BYTES;
+    size_t bytes = POINTS_BYTES + INDEX_BYTES + TIMES_BYTES;
     uint8_t *memory = io_alloc(io, bytes, BLOCK_BYTES);
     if (!memory) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for a segment's buffers");
@@ -224,10 +230,9 @@ enum pyr_err segment_writer_open(struct segment_writer *writer,
         .suffix = suffix,
         .shape = shape,
         .memory = memory,
-        .gather = memory,
-        .points = memory + SEGMENT_GATHER_BYTES,
-        .index = memory + SEGMENT_GATHER_BYTES + POINTS_BYTES,
-        .times = memory + SEGMENT_GATHER_BYTES + POINTS_BYTES + INDEX_BYTES,
+        .points = memory,
+        .index = memory + POINTS_BYTES,
+        .times = memory + POINTS_BYTES + INDEX_BYTES,
         .gather_position = shape->end.position,
         .point_first = shape->point_count,
         .index_first = shape->index_count,
@@ -417,7 +422,9 @@ void segment_writer_close(struct segment_writer *writer)
     }
     if (writer->memory) {
         io_free(writer->io, writer->memory);
+        io_free(writer->io, writer->gather);
         writer->memory = NULL;
+        writer->gather = NULL;
     }
 }
 

@@ -24,8 +24,8 @@ struct segment_writer {
     struct segment_shape *shape;
     struct io_file *files[SEGMENT_KIND_COUNT];
     bool is_borrowed[SEGMENT_KIND_COUNT];
-    uint8_t *memory; /* The buffers below. */
-    uint8_t *gather;
+    uint8_t *memory; /* Points and entries, below. */
+    uint8_t *gather; /* Made at the first batch. */
     size_t gather_count;
     uint32_t gather_position; /* Where it goes in the .log. */
     uint8_t *points;
