@@ -4,6 +4,7 @@
  * that is sealed, one that was compacted, and one that is open, is detected or harmless. A record
  * that is read is the one that was written, or the test fails inside log_case_read.
  */
+#include <malloc.h>
 #include <stdio.h>
 
 #include "lib/case.h"
@@ -40,6 +41,9 @@ static void compact_below(struct log_case *log, int64_t limit)
 static struct patient patient_create(void)
 {
     struct patient patient = {.disk = sim_disk_create()};
+    /* Tens of thousands of short lives: keep their memory instead of giving it back each time. */
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 << 20);
     struct sim *sim = sim_create(&(struct sim_options){.disk = patient.disk, .seed = 5});
     struct log_case log;
     log_case_init(&log, sim_io(sim), "/log", 700);
