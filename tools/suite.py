@@ -166,6 +166,7 @@ class Suite:
         self.children = set()
         self.lock = threading.RLock()  # The signal handler may run while its own thread holds it.
         self.is_stopping = False
+        self.is_starting = False  # The main thread is between starting a program and noting it.
 
     def environment(self, kind=None):
         percent = min(LENGTH_PERCENT[self.length], KIND_PERCENT.get(kind, 1000))
@@ -185,11 +186,15 @@ class Suite:
         with self.lock:
             if self.is_stopping:
                 return "interrupted", ""
+            self.is_starting = threading.current_thread() is threading.main_thread()
             child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT, start_new_session=True)
             self.children.add(child)
+            self.is_starting = False
         try:
+            if self.is_stopping:
+                self.stop()
             output, _ = child.communicate(timeout=seconds_max)
             status = child.returncode
         except subprocess.TimeoutExpired:
@@ -204,8 +209,10 @@ class Suite:
 
     def stop(self, *_):
         """End all programs and the run; also the handler of SIGINT and SIGTERM."""
-        self.kill_children()
-        raise KeyboardInterrupt
+        self.is_stopping = True
+        if not self.is_starting:
+            self.kill_children()
+            raise KeyboardInterrupt
 
     def kill_children(self):
         """Kill each program that runs, with its whole session, and let no other start."""
