@@ -285,9 +285,9 @@ TEST(replay, asks_the_caller_about_what_the_entry_does_not_check)
     journal_case_deinit(&c);
 }
 
-/* Every bit of a small journal, flipped one at a time: the replay is the same, or it is a prefix
- * that only the uncovered tail is missing from, or it is refused. Never another record (WAL-9), and
- * the files stay as they are (REPL-3): the flips are taken back one by one. */
+/* Every bit of a small journal that says something, flipped one at a time: the replay is the same,
+ * or it is a prefix that only the uncovered tail is missing from, or it is refused. Never another
+ * record (WAL-9), and the files stay as they are (REPL-3): the flips are taken back one by one. */
 TEST(replay, never_gives_a_wrong_record_for_any_flipped_bit)
 {
     struct journal_case c;
@@ -297,9 +297,9 @@ TEST(replay, never_gives_a_wrong_record_for_any_flipped_bit)
     size_t cut = 0;
     for (int64_t number = 0; number < place(4) * 8; number++) {
         int64_t position = number / 8;
-        bool is_in = position % BLOCK_BYTES < 144 && number % 8 == position % 8;
-        if (!is_in && number % 1021 != 0) {
-            continue; /* One bit of each byte that says something; the padding is sampled. */
+        bool is_in = position % BLOCK_BYTES < 144;
+        if ((!is_in && number % 1021 != 0) || (seam_is_real() && number % 97 != 0)) {
+            continue; /* The padding is sampled, and a real disk's time is spared. */
         }
         unsigned bit = (unsigned)(number % 8);
         journal_case_flip(&c, first_file, position, bit);
@@ -318,9 +318,9 @@ TEST(replay, never_gives_a_wrong_record_for_any_flipped_bit)
         journal_case_flip(&c, first_file, position, bit);
     }
 
-    CHECK(refused > 300);
-    CHECK(cut > 100);
-    CHECK(same > 100);
+    CHECK(refused > (seam_is_real() ? 20 : 3000));
+    CHECK(cut > (seam_is_real() ? 5 : 500));
+    CHECK(same > (seam_is_real() ? 5 : 500));
     journal_case_deinit(&c);
 }
 
