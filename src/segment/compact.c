@@ -13,6 +13,8 @@
  *   GROUP   chooses the next segments, claims them       -
  *   OPEN    pins the handles, waits for unopened views   opens them, collects history points
  *   WRITE   folds the new segment in                     filters, writes, syncs, swaps
+ *
+ * Length: one state machine, whose phases read better together than apart.
  */
 #include "segment/compact.h"
 

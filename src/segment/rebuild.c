@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * segment/rebuild - the walk over a .log, the comparison of indexes, the look at the ends.
+ *
+ * Length: the walk, the comparison and the look share the same small helpers.
  */
 #include "segment/rebuild.h"
 

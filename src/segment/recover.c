@@ -24,6 +24,8 @@
  *           claim allows a scan.
  *
  * Threads: one.   Reference: docs/design/segment.md.
+ *
+ * Length: one order of steps, which a reader of a recovery wants on one page.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -5,8 +5,8 @@
  * The value of each record follows from its offset, its epoch and a salt, so that a reader needs no
  * list to tell a wrong record from a right one, also after crashes and truncations.
  */
-#ifndef TEST_UNIT_SEGMENT_LOG_CASE_H
-#define TEST_UNIT_SEGMENT_LOG_CASE_H
+#ifndef SEGMENT_LOG_CASE_H
+#define SEGMENT_LOG_CASE_H
 
 #include "segment/log.h"
 #include "segment/read.h"
@@ -73,4 +73,4 @@ uint8_t *log_case_load(struct io *io, const char *path, size_t *ret_count);
  * @data is empty. */
 void log_case_poke(struct io *io, const char *path, int64_t position, struct bytes data);
 
-#endif /* TEST_UNIT_SEGMENT_LOG_CASE_H */
+#endif /* SEGMENT_LOG_CASE_H */

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Compaction: what stays, what goes, and what a reader sees meanwhile; held against a plain list of
- * the newest value of each key.
+ * the newest value of each key. Covers segment/compact.c, segment/keymap.c and segment/rewrite.c.
  */
 #include <stdio.h>
 
-#include "../io/seam.h"
 #include "base/prng.h"
 #include "lib/case.h"
 #include "log_case.h"
@@ -13,6 +12,7 @@
 #include "record/walk.h"
 #include "segment/compact.h"
 #include "segment/keymap.h"
+#include "unit/io/seam.h"
 
 /* -- Fixture: a log of keyed records, and a list of what was written -- */
 
@@ -288,7 +288,7 @@ TEST(segment_compact, keeps_exactly_the_newest_of_each_key)
         CHECK(report.bytes_after < report.bytes_before);
         CHECK(report.offset_end > clean);
         clean = report.offset_end;
-        check_all(&fixture, clean, 0);
+        check_all(&fixture, clean, 0); /* SEG-11 */
         log_case_close(&fixture.log);
         CHECK_INT(log_case_open(&fixture.log), PYR_OK);
         CHECK_INT(fixture.log.report.indexes_rebuilt, 0);

@@ -2,7 +2,8 @@
 /*
  * Crashes and failures on the simulated disk: after each of its operations, in a life that rolls,
  * syncs, truncates, compacts and removes, the disk as a crash would leave it opens under the claim
- * that was durable then, and holds exactly what it names.
+ * that was durable then, and holds exactly what it names. Covers segment/tail.c, which no other
+ * test needs.
  */
 #include <stdio.h>
 

@@ -2,7 +2,8 @@
 /*
  * Damage: every single-bit flip and every truncation of every file of a small log, with a segment
  * that is sealed, one that was compacted, and one that is open, is detected or harmless. A record
- * that is read is the one that was written, or the test fails inside log_case_read.
+ * that is read is the one that was written, or the test fails inside log_case_read. Covers
+ * segment/scrub.c.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -145,7 +146,7 @@ TEST(segment_damage, of_any_bit_is_detected_or_harmless)
         }
     }
 
-    CHECK_INT(wrong, 0);
+    CHECK_INT(wrong, 0); /* SEG-1, SEG-4, SEG-9 */
     CHECK(detected > 1000);
     CHECK(turn > 10000);
     sim_disk_destroy(patient.disk);

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "../io/seam.h"
 #include "lib/case.h"
 #include "log_case.h"
+#include "unit/io/seam.h"
 
 /* Run the judge over @folder; return its exit status and its line in @text. */
 static int judge(const char *folder, char *text, size_t room)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The life of a log: append, roll, sync, close, open, read, truncate, remove; on each
- * implementation of the seam.
+ * implementation of the seam. Covers segment/append.c, segment/chain.c, segment/files.c,
+ * segment/format.c, segment/log.c, segment/points.c, segment/read.c, segment/rebuild.c,
+ * segment/recover.c, segment/remove.c, segment/retain.c, segment/segment.c, segment/sync.c,
+ * segment/truncate.c and segment/writer.c.
  */
-#include "../io/seam.h"
 #include "base/codec.h"
 #include "lib/case.h"
 #include "log_case.h"
+#include "unit/io/seam.h"
 
 /* -- Fixture -- */
 
