@@ -371,6 +371,7 @@ bool wal_flush_empty(struct wal *wal, uint16_t flags)
     if (wal_flush_begin(wal, 0, 0, WAL_CLASS_STATE, &flush, NULL) != PYR_OK) {
         return false;
     }
+    ASSERT(flush);
     wal->gathering = flush;
     flush->header.flags = (uint16_t)(WAL_FLUSH_EMPTY | flags);
     flush->needs_durable = true;

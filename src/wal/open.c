@@ -26,7 +26,7 @@ enum { LANDMARKS_PER_FILE_MAX = 66 };
 /* What a buffer holds beside the payload of its first entry. */
 #define FLUSH_OVERHEAD_BYTES                                                                 \
     (WAL_FLUSH_HEADER_BYTES + WAL_ENTRY_HEADER_BYTES + WAL_SEGMENT_REF_BYTES + BLOCK_BYTES + \
-     WAL_STATE_ENTRIES_MAX * (WAL_ENTRY_HEADER_BYTES + WAL_STATE_PAYLOAD_BYTES_MAX))
+     INT64_C(1) * WAL_STATE_ENTRIES_MAX * (WAL_ENTRY_HEADER_BYTES + WAL_STATE_PAYLOAD_BYTES_MAX))
 
 /* A buffer of the pool takes this much more than what makes a flush full. */
 #define FLUSH_SLACK_BYTES (64 * KIB)
@@ -151,7 +151,8 @@ static enum pyr_err memory_alloc(struct wal *wal, struct pyr_error *reterr)
     wal->flush_count = wal->options.gather_count + 1;
     wal->landmarks_max = wal->files.rows_max * LANDMARKS_PER_FILE_MAX;
     wal->zeros = memory_take(wal, wal_zero_bytes(&wal->identity) + BLOCK_BYTES);
-    wal->repeats = (void *)memory_take(wal, 2 * WAL_STATE_ENTRIES_MAX * sizeof wal->repeats[0]);
+    wal->repeats =
+        (void *)memory_take(wal, (size_t)2 * WAL_STATE_ENTRIES_MAX * sizeof wal->repeats[0]);
     wal->landmarks = (void *)memory_take(wal, wal->landmarks_max * sizeof wal->landmarks[0]);
     wal->flushes = (void *)memory_take(wal, wal->flush_count * sizeof wal->flushes[0]);
     bool is_whole = wal->zeros && wal->repeats && wal->landmarks && wal->flushes;
@@ -488,11 +489,10 @@ static enum pyr_err files_settle(struct wal *wal, struct pyr_error *reterr)
             /* What it holds is of lower runs from now on. */
             file->state = file->headers_bad > 0 ? WAL_FILE_FREE : WAL_FILE_READY;
         }
-        if (file->state == WAL_FILE_USED && file->headers_bad > 0) {
-            enum pyr_err err = wal_files_heal(&wal->files, file, reterr);
-            if (err != PYR_OK) {
-                return err;
-            }
+        bool is_ill = file->state == WAL_FILE_USED && file->headers_bad > 0;
+        enum pyr_err err = is_ill ? wal_files_heal(&wal->files, file, reterr) : PYR_OK;
+        if (err != PYR_OK) {
+            return err;
         }
     }
     wal->active = wal_files_find(&wal->files, generation);

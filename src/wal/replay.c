@@ -313,11 +313,12 @@ enum pyr_err wal_replay_rest_next(struct wal_replay *replay,
     replay->end = 0;
     while (replay->rest_file) {
         bool is_flush = false;
+        enum pyr_err err = PYR_OK;
         if (replay->rest_position < end && replay->rest_file->state != WAL_FILE_DAMAGED) {
-            enum pyr_err err = rest_look(replay, &is_flush, reterr);
-            if (err != PYR_OK) {
-                return err;
-            }
+            err = rest_look(replay, &is_flush, reterr);
+        }
+        if (err != PYR_OK) {
+            return err;
         }
         replay->rest_position += BLOCK_BYTES;
         if (replay->rest_position >= end) {
@@ -514,6 +515,30 @@ static enum pyr_err mark_check(const struct wal_replay *replay,
                    (unsigned long long)mark.number);
 }
 
+/* Give the next entry of the current flush that a caller wrote, or NULL if there is none left. */
+static enum pyr_err flush_entry_next(struct wal_replay *replay,
+                                     const struct wal_replay_entry **ret_entry,
+                                     struct pyr_error *reterr)
+{
+    ASSERT(ret_entry);
+    ASSERT(!replay->is_ended);
+
+    struct wal_entry_view view;
+    *ret_entry = NULL;
+    while (!*ret_entry && wal_replay_entry(replay, &view)) {
+        bool is_mark = view.entry.kind == WAL_ENTRY_CHECKPOINT;
+        enum pyr_err err = is_mark ? mark_check(replay, &view, reterr) : PYR_OK;
+        if (err != PYR_OK) {
+            return err;
+        }
+        /* A repeat's original stood in the flush before, which was good or is covered by the
+         * checkpoint. Repeats are there for a repair. */
+        bool is_repeat = (view.flags & WAL_ENTRY_REPEAT) != 0;
+        *ret_entry = is_mark || is_repeat ? NULL : &replay->entry;
+    }
+    return PYR_OK;
+}
+
 enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
                                    const struct wal_replay_entry **ret_entry,
                                    struct pyr_error *reterr)
@@ -523,24 +548,16 @@ enum pyr_err wal_replay_entry_next(struct wal_replay *replay,
 
     *ret_entry = NULL;
     while (!replay->is_ended) {
-        struct wal_entry_view view;
-        while (wal_replay_entry(replay, &view)) {
-            bool is_mark = view.entry.kind == WAL_ENTRY_CHECKPOINT;
-            enum pyr_err err = is_mark ? mark_check(replay, &view, reterr) : PYR_OK;
-            if (err != PYR_OK) {
-                return err;
-            }
-            /* A repeat's original stood in the flush before, which was good or is covered by the
-             * checkpoint. Repeats are there for a repair. */
-            if (is_mark || (view.flags & WAL_ENTRY_REPEAT) != 0) {
-                continue;
-            }
+        enum pyr_err err = flush_entry_next(replay, ret_entry, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        if (*ret_entry) {
             replay->report.entries++;
-            *ret_entry = &replay->entry;
             return PYR_OK;
         }
         const struct wal_flush_header *header = NULL;
-        enum pyr_err err = wal_replay_flush(replay, &header, reterr);
+        err = wal_replay_flush(replay, &header, reterr);
         if (err != PYR_OK) {
             return err;
         }

@@ -229,7 +229,7 @@ static enum pyr_err twin_load(struct io *io,
     if (error != 0) {
         return err_set_errno(reterr, error, "measure '%s'", path);
     }
-    if (bytes <= 0 || bytes > TWIN_BYTES_MAX || bytes % (COPIES * BLOCK_BYTES) != 0) {
+    if (bytes <= 0 || bytes > TWIN_BYTES_MAX || bytes % (INT64_C(1) * COPIES * BLOCK_BYTES) != 0) {
         return err_set(reterr, PYR_ERR_CORRUPT, "'%s' has %lld bytes, which cannot be", path,
                        (long long)bytes);
     }
