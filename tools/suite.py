@@ -5,7 +5,8 @@
 The parts stand in one table, in docs/testing.md: name, shortest length of run that includes it,
 planned seconds, command. A command is one of
 
-    build KIND                   set up build/KIND from tools/meson/KIND.ini and compile it
+    build KIND [SUITE,...]       set up build/KIND from tools/meson/KIND.ini and compile it, or only
+                                 what the tests of these suites need
     tests KIND SUITE[,SUITE]     run the meson tests of those suites in build/KIND
     anything else                a program, run from the project's root
 
@@ -187,11 +188,15 @@ class Suite:
             if self.is_stopping:
                 return "interrupted", ""
             self.is_starting = threading.current_thread() is threading.main_thread()
-            child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                     stderr=subprocess.STDOUT, start_new_session=True)
-            self.children.add(child)
-            self.is_starting = False
+            try:
+                child = subprocess.Popen(words, cwd=cwd, env=env or self.environment(),
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT, start_new_session=True)
+                self.children.add(child)
+            except OSError as error:
+                return "no start", str(error)
+            finally:
+                self.is_starting = False
         try:
             if self.is_stopping:
                 self.stop()
@@ -224,8 +229,8 @@ class Suite:
                 except ProcessLookupError:
                     pass
 
-    def build(self, kind, targets=()):
-        """Set up and compile build/@kind; return the Tally of it, the same each time."""
+    def build(self, kind, suites=None):
+        """Set up and compile build/@kind, or what its tests of @suites need; return the Tally."""
         if kind in self.built:
             return Tally()
         folder = ROOT / "build" / kind
@@ -242,6 +247,10 @@ class Suite:
             if status == 0:
                 mark.write_text(digest)
         if status == 0:
+            # First what meson makes, since the tables of targets and tests are read from it.
+            status, output = self.execute(["ninja", "-C", str(folder), "build.ninja"], 300)
+        if status == 0:
+            targets = self.targets(folder, suites) if suites else []
             status, output = self.execute(["ninja", "-C", str(folder), *targets], 1800)
         self.built[kind] = status == 0
         (self.logs / f"build-{kind}.log").write_text(output)
@@ -252,6 +261,20 @@ class Suite:
             tally.failed.append((f"build of build/{kind}", tail(output, 80)))
         return tally
 
+    @staticmethod
+    def targets(folder, suites):
+        """Return the ninja targets of the programs that the tests of @suites run, and the canary."""
+        info = folder / "meson-info"
+        made = {row["id"]: row["filename"]
+                for row in json.loads((info / "intro-targets.json").read_text())}
+        names = {name for files in made.values() for name in files}
+        targets = {"test/lib/canary"}
+        for row in tests_of(folder, suites):
+            wanted = [name for one in row["depends"] for name in made.get(one, [])]
+            wanted += [word for word in row["cmd"] if word in names]
+            targets |= {os.path.relpath(name, folder) for name in wanted}
+        return sorted(targets)
+
     def tests(self, kind, suites):
         """Run the meson tests of @suites in build/@kind and return their Tally."""
         tally = Tally()
@@ -260,8 +283,7 @@ class Suite:
             tally.failed.append((f"not run, since build/{kind} did not build", ""))
             return tally
         folder = ROOT / "build" / kind
-        rows = json.loads((folder / "meson-info" / "intro-tests.json").read_text())
-        rows = [row for row in rows if suites & {suite.split(":")[-1] for suite in row["suite"]}]
+        rows = tests_of(folder, suites)
         side_by_side = [row for row in rows if row["is_parallel"]]
         alone = [row for row in rows if not row["is_parallel"]]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -304,7 +326,8 @@ class Suite:
         print(f"{part.name:<22}", end="", flush=True)
         start, used = time.monotonic(), processor_seconds()
         if part.builds():
-            tally = self.build(part.builds(), part.words[2:])
+            suites = set(part.words[2].split(",")) if len(part.words) > 2 else None
+            tally = self.build(part.builds(), suites)
         elif part.needs():
             tally = self.tests(part.needs(), set(part.words[2].split(",")))
         else:
@@ -334,6 +357,12 @@ class Suite:
             for line in text.splitlines():
                 print(f"        {line}")
         sys.stdout.flush()
+
+
+def tests_of(folder, suites):
+    """Return the meson tests of the build in @folder that belong to one of @suites."""
+    rows = json.loads((folder / "meson-info" / "intro-tests.json").read_text())
+    return [row for row in rows if suites & {suite.split(":")[-1] for suite in row["suite"]}]
 
 
 def read_skips(path):
