@@ -19,6 +19,7 @@ static void shard_free(struct shard *shard)
     while (shard->partitions) {
         recovery_remove(shard, shard->partitions);
     }
+    io_timer_stop(shard->loop, &shard->flush_timer); /* A replay that ended badly began it. */
     wal_destroy(shard->wal);
     cache_deinit(&shard->cache);
     segment_files_deinit(&shard->files);
