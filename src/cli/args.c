@@ -356,16 +356,28 @@ void args_help(const struct args_command *command, FILE *out)
 
 /* -- Beginning and ending -- */
 
+/* Return how many bytes of the words name the program: "pyralog log dump" is pyralog's. */
+static int program_bytes(const struct args_command *command)
+{
+    ASSERT(command->words[0] != '\0');
+    return (int)strcspn(command->words, " ");
+}
+
+void args_version(const struct args_command *command)
+{
+    ASSERT(command->words != NULL);
+    (void)printf("%.*s %s\n", program_bytes(command), command->words, pyr_version_details());
+}
+
 int args_fail(const struct args_command *command, const struct pyr_error *error)
 {
     ASSERT(error->code != PYR_OK);
 
     /* "pyralog log dump" complains as "pyralog: log dump: ...". */
     const char *blank = strchr(command->words, ' ');
-    int program_bytes = blank ? (int)(blank - command->words) : (int)strlen(command->words);
     (void)fflush(stdout);
-    (void)fprintf(stderr, "%.*s: %s%s%s\n", program_bytes, command->words, blank ? blank + 1 : "",
-                  blank ? ": " : "", error->message);
+    (void)fprintf(stderr, "%.*s: %s%s%s\n", program_bytes(command), command->words,
+                  blank ? blank + 1 : "", blank ? ": " : "", error->message);
     return err_exit_status(error->code);
 }
 
@@ -387,7 +399,7 @@ int args_begin(const struct args_command *command,
         return args_end(command, 0);
     }
     if (ret_found->wants_version) {
-        (void)printf("%s\n", pyr_version_details());
+        args_version(command);
         return args_end(command, 0);
     }
     return -1;

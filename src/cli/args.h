@@ -107,6 +107,9 @@ MUST_CHECK int args_begin(const struct args_command *command,
                           void *values,
                           struct args_found *ret_found);
 
+/** Print the name and version of the program of @command, and what is inside. */
+void args_version(const struct args_command *command);
+
 /** Flush stdout and return @status, or 1 with a message if what was printed did not arrive. */
 int args_end(const struct args_command *command, int status);
 

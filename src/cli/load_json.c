@@ -7,20 +7,8 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
-#include "base/text.h"
+#include "cli/json.h"
 #include "cli/load_report.h"
-
-enum { STRING_BYTES_MAX = 2048 };
-
-static void print_string(const char *name, const char *value)
-{
-    char room[STRING_BYTES_MAX];
-    struct text text = text_of(room, sizeof room);
-    ASSERT(value != NULL);
-
-    text_put_json_string(&text, bytes_of_text(value));
-    (void)printf("\"%s\":%s", name, text.is_cut ? "\"\"" : room);
-}
 
 static void print_latency(const struct histogram *latency)
 {
@@ -71,9 +59,9 @@ static void print_options(const struct load_options *options)
     ASSERT(options->mode <= LOAD_MODE_MIXED);
 
     (void)printf("\"options\":{");
-    print_string("mode", modes[options->mode]);
+    json_field(false, "mode", modes[options->mode]);
     (void)printf(",");
-    print_string("sync", options->sync_text);
+    json_field(false, "sync", options->sync_text);
     (void)printf(",\"record_bytes\":%" PRId64 ",\"batch\":%" PRId64 ",\"threads\":%" PRId64
                  ",\"readers\":%" PRId64 ",\"async\":%" PRId64 ",\"rate\":%" PRId64
                  ",\"partitions\":%" PRId64 ",\"keys\":%" PRId64 ",\"warmup_ns\":%" PRId64 "}",
@@ -94,7 +82,7 @@ static void print_recovery(const struct pyr_recovery *recovery)
                  recovery->partitions, recovery->segments, recovery->batches, recovery->records,
                  recovery->bytes_scanned, recovery->bytes_cut, recovery->indexes_rebuilt,
                  recovery->quarantined);
-    print_string("cut_reason", recovery->cut_reason);
+    json_field(false, "cut_reason", recovery->cut_reason);
     (void)printf("}");
 }
 
@@ -111,7 +99,7 @@ static void print_verify(const struct verify_report *verify)
                  verify->records, verify->bytes, verify->streams, verify->acked, verify->beyond,
                  verify->missing, verify->gaps, verify->repeated, verify->misplaced,
                  verify->damaged, verify->foreign, verify->duration_ns);
-    print_string("first_problem", verify->first_problem);
+    json_field(false, "first_problem", verify->first_problem);
     (void)printf("}");
 }
 
@@ -121,12 +109,12 @@ void report_json(const struct load_report *report)
     ASSERT(report->options != NULL);
 
     (void)printf("{\"program\":\"pyralog-load\",\"format\":1,");
-    print_string("version", pyr_version());
+    json_field(false, "version", pyr_version());
     (void)printf(",");
     print_options(report->options);
     if (report->describe) {
         (void)printf(",");
-        print_string("files", report->describe);
+        json_field(false, "files", report->describe);
     }
     if (result) {
         (void)printf(",\"interrupted\":%s", result->was_interrupted ? "true" : "false");

@@ -110,12 +110,24 @@ static enum pyr_err run_all(struct run *run, struct pyr_error *reterr)
     }
     if (err == PYR_OK && options->must_verify) {
         err = crew_acks(&run->crew, &run->acks, reterr);
+        /* What is acknowledged from memory may not be readable yet. */
+        for (int64_t index = 0; index < options->partitions && err == PYR_OK; index++) {
+            err = pyr_log_sync(run->crew.logs[index], reterr);
+        }
         if (err == PYR_OK) {
             err = verify_logs(options, run->crew.logs, &run->acks, run->signal_fd, &run->verify,
                               reterr);
         }
     }
     return err;
+}
+
+/* Return whether anything was measured: a report of nothing would only hide the error. */
+static bool result_has_records(const struct load_result *result)
+{
+    ASSERT(LANE_ROLE_COUNT == 2);
+    return result && (result->tallies[LANE_ROLE_WRITER].records > 0 ||
+                      result->tallies[LANE_ROLE_READER].records > 0);
 }
 
 int load_run(const struct load_options *options)
@@ -127,7 +139,8 @@ int load_run(const struct load_options *options)
     run.signal_fd = watch_signals_block();
     enum pyr_err err = run_all(&run, &error);
     int status = 0;
-    if (run.board && atomic_load(&run.board->has_started)) {
+    bool has_measured = run.board && (err == PYR_OK || result_has_records(run.result));
+    if (has_measured) {
         const struct load_report report = {
             .options = options,
             .result = run.result,

@@ -13,6 +13,9 @@
 #include "lib/case.h"
 #include "program.h"
 
+/* Small journal files: the default ones take a while to be filled. */
+#define SMALL "--wal-file-bytes=1MiB"
+
 /* -- Helpers -- */
 
 /* Work in a fresh folder, and return it. */
@@ -60,8 +63,8 @@ TEST(load, appends_verifies_and_reads)
     const char *store = "--embedded=store";
     (void)enter();
 
-    struct program *program =
-        PROGRAM("pyralog-load", store, "--count=3000", "--threads=4", "--batch=3", "--verify");
+    struct program *program = PROGRAM("pyralog-load", store, SMALL, "--count=3000", "--threads=4",
+                                      "--batch=3", "--verify");
     check_contains(program->out, "append: 4 threads, records of 100 B, always synced, 3 an append");
     check_contains(program->out, "(3,000 records in ");
     check_contains(program->out, "3,000 acknowledged: none missing, repeated, out of order");
@@ -92,8 +95,8 @@ TEST(load, verifies_under_every_policy)
         char name[32];
         (void)snprintf(name, sizeof name, "--embedded=store-%zu", index);
         struct program *program =
-            PROGRAM("pyralog-load", name, "--count=500", "--mode=mixed", "--verify", ways[index][0],
-                    ways[index][1], ways[index][2]);
+            PROGRAM("pyralog-load", name, SMALL, "--count=500", "--mode=mixed", "--verify",
+                    ways[index][0], ways[index][1], ways[index][2]);
         check_contains(program->out, "500 acknowledged: none missing");
         check_end(program, 0, "");
     }
@@ -103,8 +106,8 @@ TEST(load, verifies_under_every_policy)
 TEST(load, keeps_the_rate_and_leaves_the_warm_up_out)
 {
     (void)enter();
-    struct program *program = PROGRAM("pyralog-load", "--embedded=store", "--rate=400", "--json",
-                                      "--duration=1s", "--warmup=500ms", "--sync=os");
+    struct program *program = PROGRAM("pyralog-load", "--embedded=store", SMALL, "--rate=400",
+                                      "--json", "--duration=1s", "--warmup=500ms", "--sync=os");
 
     const char *records = strstr(program->out, "\"records\":");
     CHECK(records != NULL);
@@ -122,7 +125,7 @@ TEST(load, reports_what_it_has_when_interrupted)
     char text[4096];
     size_t count = 0;
     int fd = -1;
-    const char *const words[] = {"pyralog-load", "--embedded=store", "--duration=60s",
+    const char *const words[] = {"pyralog-load", "--embedded=store", SMALL, "--duration=60s",
                                  "--ack-file",   "/dev/stdout",      NULL};
     pid_t child = program_start(words, &fd);
 
@@ -149,8 +152,9 @@ TEST(verify_against, passes_over_several_runs)
     const char *acks = "acks";
 
     for (int run = 0; run < 3; run++) {
-        check_end(PROGRAM("pyralog-load", store, "--count=200", "--threads=2", "--ack-file", acks),
-                  0, "");
+        check_end(
+            PROGRAM("pyralog-load", store, SMALL, "--count=200", "--threads=2", "--ack-file", acks),
+            0, "");
     }
     struct program *program = PROGRAM("pyralog-load", store, "--verify-against", acks);
     check_contains(program->out, "600 acknowledged: none missing, repeated, out of order");
@@ -215,7 +219,7 @@ TEST(load_folder, names_the_holder_of_the_lock)
     (void)enter();
     char text[256];
     int fd = -1;
-    const char *const words[] = {"pyralog-load", "--embedded=store", "--duration=60s",
+    const char *const words[] = {"pyralog-load", "--embedded=store", SMALL, "--duration=60s",
                                  "--ack-file",   "/dev/stdout",      NULL};
     pid_t child = program_start(words, &fd);
     CHECK(read(fd, text, sizeof text) > 0);
@@ -256,7 +260,8 @@ TEST(demo, kills_recovers_verifies_and_cleans_up)
     char *kept = before ? strdup(before) : NULL;
     CHECK_INT(setenv("TMPDIR", folder, 1), 0);
 
-    struct program *program = PROGRAM("pyralog-load", "--demo", "--duration=1s", "--threads=4");
+    struct program *program =
+        PROGRAM("pyralog-load", "--demo", SMALL, "--duration=1s", "--threads=4");
 
     check_contains(program->out, "was killed at work");
     check_contains(program->out, "the last stop was a crash");
@@ -279,7 +284,7 @@ TEST(demo, cleans_up_when_interrupted)
     for (size_t index = 0; index < sizeof signals / sizeof *signals; index++) {
         char text[64];
         int fd = -1;
-        const char *const words[] = {"pyralog-load", "--demo", "--duration=60s", NULL};
+        const char *const words[] = {"pyralog-load", "--demo", SMALL, "--duration=60s", NULL};
         pid_t child = program_start(words, &fd);
         CHECK(read(fd, text, sizeof text) > 0);
 
