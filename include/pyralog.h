@@ -323,7 +323,8 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_wait(struct pyr_log *log,
 /** Put everything appended so far on stable storage, whatever the policy. Blocks. Any thread. */
 PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr);
 
-/** Fill @ret_stat with the state of @log. Any thread. */
+/** Fill @ret_stat with the state of @log; in a forked child with zeros and has_failed. Any thread.
+ */
 PYR_API void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat);
 
 /**

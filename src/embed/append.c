@@ -322,12 +322,7 @@ static enum pyr_err log_gather(struct pyr_log *log,
         err = count == 1 ? log_gather_one(log, records, io_now_wall_ms(store->io), reterr)
                          : log_gather_batch(log, records, count, reterr);
         if (err == PYR_ERR_BUSY) {
-            shard_step(store->shard); /* Starts the write or the checkpoint that frees room. */
-            shard_kick(store->shard);
-            struct waiter waiter = {.kind = WAITER_PROGRESS, .log = log};
-            uint64_t deadline_ns = io_now_mono_ns(store->io) + ROOM_RETRY_NS;
-            (void)store_wait_unlock(store, &waiter, deadline_ns); /* Late or not: look again. */
-            store_lock(store);
+            store_wait_room(store);
         }
     }
     return err;

@@ -416,6 +416,10 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
     const struct partition_options partition_options = partition_options_of(store, given);
     store_lock(store);
     err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
+    while (err == PYR_ERR_BUSY) {
+        store_wait_room(store);
+        err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
+    }
     store->log_count += err == PYR_OK;
     store_tend(store);
     store_unlock(store);
@@ -478,6 +482,11 @@ struct pyr_store *pyr_log_store(struct pyr_log *log)
 
 void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat)
 {
+    if (store_check_fork(log->store, NULL) != PYR_OK) {
+        *ret_stat =
+            (struct pyr_log_stat){.has_failed = true}; /* The lock may never be free here. */
+        return;
+    }
     store_lock(log->store);
     const struct partition *partition = log->partition;
     struct segment_end end = segment_log_end(partition->segments);

@@ -308,13 +308,12 @@ enum pyr_err pyr_reader_next(struct pyr_reader *reader,
                              struct pyr_error *reterr)
 {
     struct record_view view;
-    enum pyr_err err = PYR_OK;
-    if (run_next_record(reader, &view, &err, reterr)) {
+    enum pyr_err err = store_check_fork(reader->log->store, reterr);
+    if (err == PYR_OK && run_next_record(reader, &view, &err, reterr)) {
         reader->offset = view.offset + 1;
         record_fill(reader, &view, ret_record);
         return PYR_OK;
     }
-    err = err == PYR_OK ? store_check_fork(reader->log->store, reterr) : err;
     uint64_t deadline_ns = timeout_ms == 0 ? 0 : store_deadline_ns(reader->log->store, timeout_ms);
     while (err == PYR_OK) {
         if (reader->run.count > 0) {
@@ -410,7 +409,10 @@ void pyr_reader_close(struct pyr_reader *reader)
 enum pyr_err pyr_reader_seek(struct pyr_reader *reader, int64_t offset, struct pyr_error *reterr)
 {
     int64_t resolved = 0;
-    enum pyr_err err = offset_resolve(reader->log, offset, &resolved, reterr);
+    enum pyr_err err = store_check_fork(reader->log->store, reterr);
+    if (err == PYR_OK) {
+        err = offset_resolve(reader->log, offset, &resolved, reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }
@@ -421,6 +423,9 @@ enum pyr_err pyr_reader_seek(struct pyr_reader *reader, int64_t offset, struct p
 
 struct pyr_position pyr_reader_position(const struct pyr_reader *reader)
 {
+    if (store_check_fork(reader->log->store, NULL) != PYR_OK) {
+        return (struct pyr_position){.segment = 0, .offset = reader->offset};
+    }
     store_lock(reader->log->store);
     int64_t segment = segment_log_segment_of(reader->log->partition->segments, reader->offset);
     store_unlock(reader->log->store);

@@ -244,3 +244,13 @@ enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, u
     (void)sem_destroy(&waiter->wake);
     return err;
 }
+
+void store_wait_room(struct pyr_store *store)
+{
+    shard_step(store->shard); /* Starts the write or the checkpoint that frees room. */
+    shard_kick(store->shard);
+    struct waiter waiter = {.kind = WAITER_PROGRESS};
+    uint64_t deadline_ns = io_now_mono_ns(store->io) + ROOM_RETRY_NS;
+    (void)store_wait_unlock(store, &waiter, deadline_ns); /* Late or not: the caller looks again. */
+    store_lock(store);
+}

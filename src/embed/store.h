@@ -108,6 +108,10 @@ enum pyr_err store_wait_unlock(struct pyr_store *store,
                                struct waiter *waiter,
                                uint64_t deadline_ns);
 
+/** Wait until the shard made progress that may have freed room, or for a moment at most. With the
+ * lock, before and after; the caller looks again. */
+void store_wait_room(struct pyr_store *store);
+
 /** Drive one turn, waiting at most until @deadline_ns. Nobody drives. With the lock, before and
  * after. */
 void store_drive(struct pyr_store *store, uint64_t deadline_ns);

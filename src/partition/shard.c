@@ -32,6 +32,8 @@ void shard_pending_push(struct shard *shard,
 static void pending_pop_durable(struct shard *shard)
 {
     uint64_t durable = wal_durable_position(shard->wal);
+    shard->progress += durable != shard->durable_seen; /* A gather buffer is free again. */
+    shard->durable_seen = durable;
     while (shard->pending_count > 0) {
         const struct partition_pending *row = &shard->pending[shard->pending_first];
         if (row->position > durable) {

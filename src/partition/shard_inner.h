@@ -55,6 +55,7 @@ struct shard {
 
     uint64_t position_end; /* Journal position behind the last append. */
     uint64_t progress;
+    uint64_t durable_seen; /* The journal's durable position at the last step. */
 
     /* Logs with unwritten bytes, oldest first, and the writes under way. */
     struct partition *dirty_first;
