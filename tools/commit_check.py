@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 TITLE_COLUMNS_MAX = 72
-BODY_COLUMNS_MAX = 80
+BODY_COLUMNS_MAX = 100
 # First words that are not the imperative, by their ending, but for those that are.
 NOT_IMPERATIVE = re.compile(r"(ed|ing|[^s]s)$")
 IMPERATIVES = {"embed", "feed", "need", "speed", "seed", "shed", "bring", "bias", "focus", "exceed",

@@ -21,8 +21,9 @@
  *
  * Invariants:
  *   CCH-1  bytes of all chunks together never exceed the bound, but for one batch in an empty cache
- *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built in
- * it CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
+ *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built
+ *          in it
+ *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
  *
  * Threads: the shard's owner. A reader that holds a reference may read bytes below the committed
  * end without it.   Memory: chunks come from io_alloc and are reused through a free list.

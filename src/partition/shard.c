@@ -6,6 +6,8 @@
  * Opening is recovery.c, writing to segments flush.c, checkpoints checkpoint.c. Here is what ties
  * them.
  */
+#include "partition/shard.h"
+
 #include <stdio.h>
 
 #include "base/assert.h"
