@@ -213,9 +213,11 @@
 #define CLOCK_STAMP_MS    INT64_C(1000)
 #define CLOCK_STEP_MS_MAX INT64_C(3600000)
 
-/* Memory for the keys of one compaction, and how much of its input one step takes. */
-#define COMPACT_MAP_BYTES  ((uint64_t)(32 * MIB))
-#define COMPACT_STEP_BYTES ((uint64_t)(8 * MIB))
+/* Memory for the keys of one compaction, the least and the most; and how much of its input one
+ * step takes. */
+#define COMPACT_MAP_BYTES_MIN ((uint64_t)(4 * KIB))
+#define COMPACT_MAP_BYTES     ((uint64_t)(32 * MIB))
+#define COMPACT_STEP_BYTES    ((uint64_t)(8 * MIB))
 
 /* How often log starts are looked at. */
 #define RETENTION_LOOK_NS UINT64_C(1000000000)

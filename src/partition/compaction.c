@@ -26,6 +26,14 @@ static bool compaction_is_due(const struct partition *partition)
            2 * (bytes - partition->compacted_bytes) >= bytes;
 }
 
+/* Return the memory for the keys of @partition: a small log needs little, and clearing it takes the
+ * owner's time. A record takes at least eight bytes, and a key in the map at most 32. */
+static uint64_t map_bytes(const struct partition *partition)
+{
+    uint64_t bytes = COMPACT_MAP_BYTES_MIN + 4 * segment_log_bytes(partition->segments);
+    return bytes < COMPACT_MAP_BYTES ? bytes : COMPACT_MAP_BYTES;
+}
+
 static void compaction_begin(struct partition *partition)
 {
     ASSERT(!partition->compact);
@@ -35,7 +43,7 @@ static void compaction_begin(struct partition *partition)
     const struct segment_compact_options options = {
         .offset_clean = partition->cleaned_to,
         .offset_limit = claimed < committed ? claimed : committed,
-        .map_bytes = COMPACT_MAP_BYTES,
+        .map_bytes = map_bytes(partition),
         .seed = io_random_seed(partition->shard->io),
     };
     struct segment_compact *compact = NULL;

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/limits.h"
+#include "io/testing.h"
 #include "lib/case.h"
 #include "partition/shard_inner.h"
 #include "record/builder.h"
@@ -18,60 +19,117 @@
 enum {
     VALUE_BYTES_MAX = 600,
     BATCH_ROOM = 64 << 10,
-    READ_BYTES = 64 << 10,
+    KEYS = 24,
+    SALT_SHIFT = 8,
+};
+
+/* Segments differ in size so that they roll at different times. */
+static const struct {
+    const char *name;
+    struct partition_options options;
+} rows[SHARD_CASE_LOGS] = {
+    {"orders-0", {PARTITION_POLICY_ALWAYS, .is_cached = true, .segment_bytes = 16 << 10}},
+    {"orders-1", {PARTITION_POLICY_BATCH, 2000000, .is_cached = true, .segment_bytes = 24 << 10}},
+    {"audit-0", {PARTITION_POLICY_ALWAYS, .is_cached = true, .segment_bytes = 32 << 10}},
+    {"keys-0",
+     {PARTITION_POLICY_ALWAYS, .is_cached = true, .is_compacted = true, .segment_bytes = 8 << 10}},
+    {"plain-0", {PARTITION_POLICY_ALWAYS, .segment_bytes = 12 << 10}},
+    {"plain-1", {PARTITION_POLICY_ALWAYS, .sync_on_write = true, .segment_bytes = 20 << 10}},
+    {"lazy-0", {PARTITION_POLICY_OS, 1000000, .is_cached = true, .segment_bytes = 16 << 10}},
 };
 
 const char *shard_case_name(size_t index)
 {
-    static const char *const names[SHARD_CASE_LOGS] = {"orders-0", "orders-1", "audit-0"};
-    return names[index];
+    return rows[index].name;
 }
 
-/* Log 1 is `batch`, the others `always`. Segments differ in size so that they roll at different
- * times. */
-static struct partition_options case_options(size_t index)
+/* -- Records: number n of log k in the life with salt s -- */
+
+static bool is_keyed(size_t index)
 {
-    return (struct partition_options){
-        .policy = index == 1 ? PARTITION_POLICY_BATCH : PARTITION_POLICY_ALWAYS,
-        .interval_ns = 2000000,
-        .is_cached = true,
-        .segment_bytes = (uint64_t)(16 + 8 * index) * 1024,
-    };
+    return rows[index].options.is_compacted;
 }
-
-/* -- Values: record n of log k -- */
 
 static size_t value_bytes(size_t index, uint64_t number)
 {
     return 16 + (size_t)(number * 2654435761u + index * 977) % (VALUE_BYTES_MAX - 16);
 }
 
-static void value_fill(size_t index, uint64_t number, uint8_t *data)
+static void value_fill(size_t index, uint64_t number, uint64_t salt, uint8_t *data)
 {
     size_t count = value_bytes(index, number);
     put_le64(data, number);
-    put_le64(data + 8, index);
+    put_le64(data + 8, index | salt << SALT_SHIFT);
     for (size_t at = 16; at < count; at++) {
-        data[at] = (uint8_t)(number * 31 + index * 7 + at);
+        data[at] = (uint8_t)(number * 31 + index * 7 + salt * 5 + at);
     }
 }
 
-static bool value_is_right(size_t index, uint64_t number, struct bytes value)
+static uint8_t key_of(uint64_t number)
 {
-    uint8_t expected[VALUE_BYTES_MAX];
-    value_fill(index, number, expected);
-    return bytes_equal(value, (struct bytes){expected, value_bytes(index, number)});
+    return (uint8_t)('a' + (number * number + number / 3) % KEYS);
+}
+
+/* Every 13th record of a keyed log says that its key is gone. */
+static bool is_tombstone(size_t index, uint64_t number)
+{
+    return is_keyed(index) && number % 13 == 12;
+}
+
+/* Build record @number in the memory given; @key is one byte. */
+static struct record record_make(size_t index,
+                                 uint64_t number,
+                                 uint64_t salt,
+                                 uint8_t *key,
+                                 uint8_t *value)
+{
+    struct record record = {.timestamp = 1 + (int64_t)number};
+    if (is_keyed(index)) {
+        *key = key_of(number);
+        record.key = (struct bytes){key, 1};
+    }
+    if (!is_tombstone(index, number)) {
+        value_fill(index, number, salt, value);
+        record.value = (struct bytes){value, value_bytes(index, number)};
+    }
+    return record;
+}
+
+static bool record_is_right(const struct shard_life *life,
+                            size_t index,
+                            const struct record_view *view)
+{
+    uint64_t number = (uint64_t)view->offset;
+    uint64_t salt = view->offset < life->ends[index] ? life->salt_before : life->salt;
+    uint8_t key;
+    uint8_t value[VALUE_BYTES_MAX];
+    struct record record = record_make(index, number, salt, &key, value);
+    return view->timestamp == record.timestamp && bytes_equal(view->key, record.key) &&
+           record_is_null(view->value) == record_is_null(record.value) &&
+           bytes_equal(view->value, record.value);
 }
 
 /* -- Life -- */
 
 enum pyr_err shard_case_begin(struct shard_life *life, struct sim_disk *disk, uint64_t seed)
 {
-    *life = (struct shard_life){.disk = disk};
+    shard_case_init(life, disk, seed);
+    return shard_case_open(life);
+}
+
+void shard_case_init(struct shard_life *life, struct sim_disk *disk, uint64_t seed)
+{
+    *life = (struct shard_life){.disk = disk, .salt = 1, .salt_before = 1};
     life->sim = sim_create(&(struct sim_options){.disk = disk, .seed = seed});
     life->io = sim_io(life->sim);
-    assert_int_equal(
-        io_loop_create(life->io, &(struct io_loop_options){.ops_max = 64}, &life->loop), 0);
+}
+
+enum pyr_err shard_case_open(struct shard_life *life)
+{
+    int error = io_loop_create(life->io, &(struct io_loop_options){.ops_max = 64}, &life->loop);
+    if (error != 0) {
+        return err_set_errno(&life->error, error, "create loop");
+    }
     const struct folder_options folder_options = {.path = "/data", .shards = 1};
     enum pyr_err err = folder_open(life->loop, &folder_options, &life->folder, &life->error);
     if (err != PYR_OK) {
@@ -89,7 +147,8 @@ enum pyr_err shard_case_begin(struct shard_life *life, struct sim_disk *disk, ui
         err = folder_set_ready(&life->folder, &life->error);
     }
     for (size_t index = 0; err == PYR_OK && index < SHARD_CASE_LOGS; index++) {
-        const struct partition_options log_options = case_options(index);
+        struct partition_options log_options = rows[index].options;
+        log_options.use_mmap = life->use_mmap;
         do {
             err = shard_partition_open(life->shard, shard_case_name(index), &log_options,
                                        &life->logs[index], &life->error);
@@ -97,6 +156,7 @@ enum pyr_err shard_case_begin(struct shard_life *life, struct sim_disk *disk, ui
                 shard_case_turn(life);
             }
         } while (err == PYR_ERR_BUSY);
+        life->ends[index] = err == PYR_OK ? life->logs[index]->offset_end : 0;
     }
     return err;
 }
@@ -116,8 +176,9 @@ void shard_case_end(struct shard_life *life)
         folder_close(&life->folder);
     }
     io_loop_destroy(life->loop);
+    life->allocations_live = io_testing_allocations_live(life->io);
     sim_destroy(life->sim);
-    *life = (struct shard_life){0};
+    life->sim = NULL;
 }
 
 void shard_case_abandon(struct shard_life *life)
@@ -134,6 +195,7 @@ void shard_case_abandon(struct shard_life *life)
 enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t count)
 {
     struct partition *log = life->logs[index];
+    uint8_t key;
     uint8_t value[VALUE_BYTES_MAX];
     enum pyr_err err = PYR_ERR_BUSY;
     for (int tries = 0; err == PYR_ERR_BUSY && tries < 10000; tries++) {
@@ -144,9 +206,7 @@ enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t cou
             builder_init(&builder, room);
             for (size_t at = 0; at < count; at++) {
                 uint64_t number = (uint64_t)log->offset_end + at;
-                value_fill(index, number, value);
-                struct record record = {.timestamp = 1 + (int64_t)number,
-                                        .value = {value, value_bytes(index, number)}};
+                struct record record = record_make(index, number, life->salt, &key, value);
                 assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
             }
             const struct batch_stamp stamp = BATCH_STAMP_NONE;
@@ -181,15 +241,52 @@ enum pyr_err shard_case_settle(struct shard_life *life)
     return err;
 }
 
+int64_t shard_case_acked(const struct shard_life *life, size_t index)
+{
+    const struct partition *log = life->logs[index];
+    bool is_always = rows[index].options.policy == PARTITION_POLICY_ALWAYS;
+    return is_always ? log->offset_committed : log->offset_durable;
+}
+
 /* -- Judging -- */
 
-/* Hold the records of a run against their numbers; *@next is the number expected first. */
-static bool run_check(struct shard_life *life,
-                      size_t index,
-                      struct bytes run,
-                      int64_t from,
-                      int64_t *next)
+/* What was seen of a log so far. */
+struct sight {
+    int64_t next;        /* The offset expected next; of a keyed log, the least. */
+    int64_t newest[256]; /* Of each key, the newest record seen; -1 is none. */
+};
+
+static bool wrong(struct shard_life *life, size_t index, int64_t offset, const char *what)
 {
+    (void)err_set(&life->error, PYR_ERR_CORRUPT, "log %zu: offset %" PRId64 ": %s", index, offset,
+                  what);
+    return false;
+}
+
+/* Hold one record against its number. */
+static bool record_check(struct shard_life *life,
+                         size_t index,
+                         const struct record_view *view,
+                         struct sight *sight)
+{
+    bool is_next = view->offset == sight->next || (is_keyed(index) && view->offset > sight->next);
+    if (!is_next) {
+        return wrong(life, index, view->offset, "not the next one");
+    }
+    if (!record_is_right(life, index, view)) {
+        return wrong(life, index, view->offset, "wrong record");
+    }
+    if (is_keyed(index)) {
+        sight->newest[view->key.data[0]] = view->offset;
+    }
+    sight->next = view->offset + 1;
+    return true;
+}
+
+/* Hold the records of a run against their numbers. */
+static bool run_check(struct shard_life *life, size_t index, struct bytes run, struct sight *sight)
+{
+    int64_t from = sight->next;
     size_t position = 0;
     while (position < run.count) {
         struct bytes rest = {run.data + position, run.count - position};
@@ -202,16 +299,9 @@ static bool run_check(struct shard_life *life,
         struct record_view view;
         walk_init(&walk, &header, batch_records(rest, &header));
         while (walk_next(&walk, &view)) {
-            if (view.offset < from) {
-                continue;
-            }
-            if (view.offset != *next || !value_is_right(index, (uint64_t)view.offset, view.value)) {
-                (void)err_set(&life->error, PYR_ERR_CORRUPT,
-                              "log %zu: wrong record: offset %" PRId64 ", expected %" PRId64, index,
-                              view.offset, *next);
+            if (view.offset >= from && !record_check(life, index, &view, sight)) {
                 return false;
             }
-            *next = view.offset + 1;
         }
         if (walk_end(&walk, &life->error) != PYR_OK) {
             return false;
@@ -221,43 +311,80 @@ static bool run_check(struct shard_life *life,
     return true;
 }
 
-bool shard_case_check(struct shard_life *life, size_t index, bool may_refuse)
+/* Read one view of log @index at sight->next and judge it. */
+static enum pyr_err view_check(struct shard_life *life,
+                               size_t index,
+                               struct segment_cursor *cursor,
+                               struct sight *sight)
 {
-    static uint8_t buffer[READ_BYTES];
     struct partition *log = life->logs[index];
+    struct partition_view view;
+    enum pyr_err err = partition_view_take(log, sight->next, &view, &life->error);
+    if (err != PYR_OK) {
+        return err;
+    }
+    struct segment_run run = {.offset_next = view.offset_next, .data = view.data};
+    if (view.kind == PARTITION_VIEW_SEGMENT) {
+        const struct segment_read want = {.offset = sight->next,
+                                          .offset_end = view.offset_end,
+                                          .bytes_max = sizeof life->buffer,
+                                          .buffer = {life->buffer, sizeof life->buffer},
+                                          .cursor = cursor};
+        err = segment_view_read(&view.segment, &want, &run, &life->error);
+    }
+    int64_t before = sight->next;
+    if (err == PYR_OK && !run_check(life, index, run.data, sight)) {
+        err = PYR_ERR_FAILED;
+    }
+    if (run.handle) {
+        segment_handle_release(run.handle);
+    }
+    partition_view_release(log, &view);
+    if (err == PYR_OK && is_keyed(index) && run.offset_next > sight->next) {
+        sight->next = run.offset_next;
+    }
+    if (err == PYR_OK && sight->next == before) {
+        (void)wrong(life, index, before, "nothing there");
+        err = PYR_ERR_FAILED;
+    }
+    return err;
+}
+
+/* Of each key of the keyed log @index, the newest record below its end was seen. */
+static bool keys_check(struct shard_life *life, size_t index, const struct sight *sight)
+{
+    const struct partition *log = life->logs[index];
+    bool is_met[256] = {false};
+    for (int64_t offset = log->offset_committed - 1; offset >= log->offset_start; offset--) {
+        uint8_t key = key_of((uint64_t)offset);
+        if (!is_met[key] && sight->newest[key] != offset) {
+            return wrong(life, index, offset, "the newest of its key, and missing");
+        }
+        is_met[key] = true;
+    }
+    return true;
+}
+
+bool shard_case_check_from(struct shard_life *life, size_t index, int64_t offset, bool may_refuse)
+{
     struct segment_cursor cursor = {0};
-    int64_t next = log->offset_start;
-    while (next < log->offset_committed) {
-        struct partition_view view;
-        int64_t before = next;
-        if (partition_view_take(log, next, &view, &life->error) != PYR_OK) {
-            return false;
-        }
-        struct segment_run run = {0};
-        enum pyr_err err = PYR_OK;
-        struct bytes data = view.data;
-        if (view.kind == PARTITION_VIEW_SEGMENT) {
-            const struct segment_read want = {.offset = next,
-                                              .offset_end = view.offset_end,
-                                              .bytes_max = sizeof buffer,
-                                              .buffer = {buffer, sizeof buffer},
-                                              .cursor = &cursor};
-            err = segment_view_read(&view.segment, &want, &run, &life->error);
-            data = run.data;
-        }
-        bool is_right = err == PYR_OK && run_check(life, index, data, next, &next);
-        partition_view_release(log, &view);
+    struct sight sight = {.next = offset};
+    memset(sight.newest, 0xff, sizeof sight.newest);
+    while (sight.next < life->logs[index]->offset_committed) {
+        enum pyr_err err = view_check(life, index, &cursor, &sight);
         if (err == PYR_ERR_CORRUPT && may_refuse) {
             return true;
         }
-        if (!is_right) {
-            return false;
-        }
-        if (next == before) {
-            (void)err_set(&life->error, PYR_ERR_CORRUPT, "log %zu: nothing at %" PRId64, index,
-                          next);
+        if (err != PYR_OK) {
             return false;
         }
     }
-    return true;
+    bool is_whole = offset == life->logs[index]->offset_start;
+    return !is_keyed(index) || !is_whole || keys_check(life, index, &sight);
+}
+
+bool shard_case_check(struct shard_life *life, size_t index, bool may_refuse)
+{
+    int64_t start = life->logs[index]->offset_start;
+    return shard_case_check_from(life, index, start, may_refuse);
 }

@@ -3,10 +3,14 @@
  * fault/shard_case - the life of a shard on a virtual disk, and what must hold of it after any
  * crash.
  *
- * The workload numbers the records of each log; record n of log k is made from (k, n), so that what
- * must hold after a crash is easy to say: from the log start on every offset gives its record, none
- * is missing below what was acknowledged, and nothing was read that had not been appended. Control
- * batches are not records: the workload uses none, so offset and number are the same.
+ * The workload numbers the records of each log; record n of log k is made from (k, n) and the
+ * life's salt, so that what must hold after a crash is easy to say: from the log start on every
+ * offset gives its record, none is missing below what was acknowledged, what one life has shown the
+ * next one still has, and nothing is read that was not appended. Of a compacted log the newest
+ * record of each key is there. Control batches are not records: the workload uses none, so offset
+ * and number are the same.
+ *
+ * The logs between them have all three policies, the cache on and off, and compaction.
  *
  * A life is small in everything: journal files of 64 KiB, segments of 16 KiB, a cache of 256 KiB,
  * so that a few hundred appends roll segments, recycle journal files, checkpoint and remove.
@@ -18,7 +22,8 @@
 #include "sim/sim_io.h"
 
 enum {
-    SHARD_CASE_LOGS = 3,
+    SHARD_CASE_LOGS = 7,
+    SHARD_CASE_READ_BYTES = 64 << 10,
 };
 
 /* One life of a shard on a disk. */
@@ -32,6 +37,12 @@ struct shard_life {
     struct partition *logs[SHARD_CASE_LOGS];
     struct shard_report report;
     struct pyr_error error;
+    bool use_mmap;
+    uint64_t salt;                 /* Stands in the records that this life appends, */
+    uint64_t salt_before;          /* and in those it found. */
+    int64_t ends[SHARD_CASE_LOGS]; /* The ends it found. */
+    uint64_t allocations_live;     /* After shard_case_end: what was not given back. */
+    uint8_t buffer[SHARD_CASE_READ_BYTES];
 };
 
 /** Return the name of log @index. */
@@ -42,6 +53,13 @@ const char *shard_case_name(size_t index);
 MUST_CHECK enum pyr_err shard_case_begin(struct shard_life *life,
                                          struct sim_disk *disk,
                                          uint64_t seed);
+
+/** The two halves of shard_case_begin: between them faults can be set. */
+void shard_case_init(struct shard_life *life, struct sim_disk *disk, uint64_t seed);
+MUST_CHECK enum pyr_err shard_case_open(struct shard_life *life);
+
+/** Return the offset below which log @index was acknowledged as durable. */
+int64_t shard_case_acked(const struct shard_life *life, size_t index);
 
 /** Stop the life: cleanly, or where it stands if the shard has failed or never opened. */
 void shard_case_end(struct shard_life *life);
@@ -66,5 +84,8 @@ MUST_CHECK enum pyr_err shard_case_settle(struct shard_life *life);
  * @may_refuse, when a PYR_ERR_CORRUPT ends the check as good.
  */
 bool shard_case_check(struct shard_life *life, size_t index, bool may_refuse);
+
+/** As shard_case_check, from @offset on, which is a record's or lies behind the last. */
+bool shard_case_check_from(struct shard_life *life, size_t index, int64_t offset, bool may_refuse);
 
 #endif /* FAULT_SHARD_CASE_H */
