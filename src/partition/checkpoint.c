@@ -138,7 +138,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
         row_fill(partition, &state);
         partition->start_written = state.offset_start;
-        partition->claim_written = state.offset_end;
+        partition->claim_written = state.segment_base;
         position += state_row_put(data + position, &state);
     }
     ASSERT(position == bytes);

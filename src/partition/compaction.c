@@ -4,9 +4,9 @@
  *
  * The segment room does the work in steps (segment/compact.h); here is when it begins and who runs
  * the steps: a slot of background work, one step at a time, so that appends and reads go on. A
- * compaction begins when half of the log's bytes came after the last one, and touches only sealed
- * segments that a durable checkpoint names, so that recovery never meets a rewritten batch in the
- * journal's range.
+ * compaction begins when half of the log's bytes came after the last one, and touches only segments
+ * below the one that a durable checkpoint ends in: recovery never meets a rewritten batch in the
+ * journal's range, and never puts the checkpoint's tail into a file that was rewritten.
  *
  *      IDLE --half is new--> [next: RUN -> WORK_COMPACT -> apply] ... [next: DONE] --> IDLE
  *

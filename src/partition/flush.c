@@ -362,8 +362,10 @@ void shard_flush_step(struct shard *shard)
         struct work *work = &shard->works[index];
         if (work->state == WORK_STATE_FINISHED) {
             struct partition *partition = work->partition;
+            /* What made a preparation fail may last: the next append tries again. */
+            bool is_followed = work->kind != WORK_PREPARE;
             flush_apply(work);
-            if (shard->failure.code == PYR_OK) {
+            if (is_followed && shard->failure.code == PYR_OK) {
                 flush_follow(shard, partition);
             }
         }

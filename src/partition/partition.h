@@ -97,7 +97,7 @@ struct partition {
     /* Compaction, see compaction.c. */
     struct segment_compact *compact; /* Under way, or NULL. */
     int64_t cleaned_to;              /* Compaction has been below here. */
-    int64_t claim_written;           /* The synced end in the newest checkpoint's row, */
+    int64_t claim_written;           /* Base of the segment that the newest checkpoint ends in, */
     int64_t claim_durable;           /* and in a checkpoint that is durable. */
     uint64_t compacted_bytes;        /* Of the log when it was last compacted. */
     uint64_t batches_undecodable;    /* Kept whole, because this build cannot unpack them. */

@@ -183,8 +183,8 @@ enum pyr_err recovery_add(struct shard *shard,
     int64_t offset_end = segment_log_end(partition->segments).offset;
     partition->offset_start = state->offset_start;
     partition->cleaned_to = state->cleaned_to;
-    partition->claim_written = state->offset_end;
-    partition->claim_durable = state->offset_end;
+    partition->claim_written = state->segment_base;
+    partition->claim_durable = state->segment_base;
     partition->start_written = state->offset_start;
     partition->start_durable = state->offset_start;
     partition->offset_written = offset_end;
