@@ -20,6 +20,7 @@ enum {
     VALUE_BYTES_MAX = 600,
     BATCH_ROOM = 64 << 10,
     KEYS = 24,
+    TURNS_MAX = 10000,
     SALT_SHIFT = 8,
 };
 
@@ -198,7 +199,7 @@ enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t cou
     uint8_t key;
     uint8_t value[VALUE_BYTES_MAX];
     enum pyr_err err = PYR_ERR_BUSY;
-    for (int tries = 0; err == PYR_ERR_BUSY && tries < 10000; tries++) {
+    for (int tries = 0; err == PYR_ERR_BUSY && tries < TURNS_MAX; tries++) {
         struct bytes_mut room;
         err = partition_reserve(log, BATCH_ROOM, &room, &life->error);
         if (err == PYR_OK) {
@@ -230,7 +231,10 @@ enum pyr_err shard_case_settle(struct shard_life *life)
     shard_sync_begin(life->shard);
     enum pyr_err err = PYR_OK;
     bool is_settled = false;
-    while (err == PYR_OK && !is_settled) {
+    for (int turn = 0; err == PYR_OK && !is_settled; turn++) {
+        if (turn == TURNS_MAX) {
+            return err_set(&life->error, PYR_ERR_BUSY, "nothing settles");
+        }
         shard_case_turn(life);
         err = shard_health(life->shard, &life->error);
         is_settled = true;
