@@ -611,39 +611,43 @@ enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *
 
 /* -- The look -- */
 
-/* Read @count bytes at @position of a file's end region into @data; false if it is shorter. */
-static bool read_exactly(struct io *io,
-                         struct io_file *file,
-                         uint8_t *data,
-                         size_t count,
-                         int64_t position)
+/* A file that is looked at, and the errno value of what could not be read. What cannot be read is
+ * not damaged: to make it anew would destroy what it says. */
+struct looked {
+    struct io *io;
+    struct io_file *file;
+    int error;
+};
+
+/* Read @count bytes at @position into @data; false if the file is shorter, or with an error. */
+static bool read_exactly(struct looked *looked, uint8_t *data, size_t count, int64_t position)
 {
     size_t got = 0;
-    return position >= 0 &&
-           io_read_whole(io, file, (struct bytes_mut){.data = data, .count = count}, position,
-                         &got) == 0 &&
-           got == count;
+    if (position < 0 || looked->error != 0) {
+        return false;
+    }
+    looked->error = io_read_whole(looked->io, looked->file,
+                                  (struct bytes_mut){.data = data, .count = count}, position, &got);
+    return looked->error == 0 && got == count;
 }
 
 /* Take START, END and the history's end out of an open .digest. */
-static enum segment_look look_at_digest(struct io *io,
-                                        struct io_file *digest,
-                                        struct segment_shape *shape)
+static enum segment_look look_at_digest(struct looked *digest, struct segment_shape *shape)
 {
     uint8_t data[SEGMENT_POINT_BYTES + SEGMENT_DIGEST_HEADER_BYTES];
     struct segment_digest_header header;
     struct segment_point point;
     int64_t bytes = 0;
 
-    if (io_bytes(io, digest, &bytes) != 0 ||
-        !read_exactly(io, digest, data, SEGMENT_DIGEST_HEADER_BYTES, 0) ||
+    digest->error = io_bytes(digest->io, digest->file, &bytes);
+    if (!read_exactly(digest, data, SEGMENT_DIGEST_HEADER_BYTES, 0) ||
         segment_digest_header_get(data, &shape->identity, &header) != PYR_OK) {
         return SEGMENT_LOOK_BAD;
     }
     uint32_t slots = segment_point_slots(bytes);
     uint32_t first = header.history_count;
     if (slots <= first ||
-        !read_exactly(io, digest, data, SEGMENT_POINT_BYTES, segment_point_position(first)) ||
+        !read_exactly(digest, data, SEGMENT_POINT_BYTES, segment_point_position(first)) ||
         !segment_point_get(data, &shape->identity, first, &shape->start) ||
         !(shape->start.kind & SEGMENT_POINT_START)) {
         return SEGMENT_LOOK_BAD;
@@ -655,7 +659,7 @@ static enum segment_look look_at_digest(struct io *io,
     uint32_t last = slots - 1;
     bool is_whole = bytes == segment_point_position(slots);
     if (!is_whole ||
-        !read_exactly(io, digest, data, SEGMENT_POINT_BYTES, segment_point_position(last)) ||
+        !read_exactly(digest, data, SEGMENT_POINT_BYTES, segment_point_position(last)) ||
         !segment_point_get(data, &shape->identity, last, &point) ||
         !(point.kind & SEGMENT_POINT_END)) {
         return header.is_cleaned ? SEGMENT_LOOK_BAD : SEGMENT_LOOK_OPEN;
@@ -667,8 +671,7 @@ static enum segment_look look_at_digest(struct io *io,
     shape->history_digest = point.digest;
     if (header.is_cleaned) {
         if (first == 0 ||
-            !read_exactly(io, digest, data, SEGMENT_POINT_BYTES,
-                          segment_point_position(first - 1)) ||
+            !read_exactly(digest, data, SEGMENT_POINT_BYTES, segment_point_position(first - 1)) ||
             !segment_point_get(data, &shape->identity, first - 1, &point)) {
             return SEGMENT_LOOK_BAD;
         }
@@ -697,9 +700,9 @@ static bool is_index_good(struct io *io, const char *folder, struct segment_shap
               time_bytes % SEGMENT_TIME_ENTRY_BYTES == 0;
     if (is_good && shape->end.timestamp_max > -1) {
         segment_time_entry_put(want, &shape->end);
-        is_good =
-            read_exactly(io, times, there, sizeof there, time_bytes - (int64_t)sizeof there) &&
-            memcmp(want, there, sizeof want) == 0;
+        struct looked looked = {.io = io, .file = times};
+        is_good = read_exactly(&looked, there, sizeof there, time_bytes - (int64_t)sizeof there) &&
+                  memcmp(want, there, sizeof want) == 0;
     }
     shape->time_count = is_good ? (uint32_t)(time_bytes / SEGMENT_TIME_ENTRY_BYTES) : 0;
     io_close(io, index);
@@ -724,8 +727,13 @@ enum pyr_err segment_look_at(struct io *io,
     if (err != PYR_OK) {
         return err;
     }
-    enum segment_look look = digest ? look_at_digest(io, digest, &shape) : SEGMENT_LOOK_BAD;
+    struct looked looked = {.io = io, .file = digest};
+    enum segment_look look = digest ? look_at_digest(&looked, &shape) : SEGMENT_LOOK_BAD;
     io_close(io, digest);
+    if (looked.error != 0) {
+        return err_set_errno(reterr, looked.error, "read '%s/%020" PRId64 ".digest'", folder,
+                             identity->offset_base);
+    }
     err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_LOG, IO_OPEN_READ, &log,
                             reterr);
     if (err != PYR_OK) {
