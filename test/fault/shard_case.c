@@ -19,6 +19,7 @@
 enum {
     VALUE_BYTES_MAX = 600,
     BATCH_ROOM = 64 << 10,
+    READ_BYTES = 64 << 10,
     KEYS = 24,
     TURNS_MAX = 10000,
     SALT_SHIFT = 8,
@@ -321,6 +322,7 @@ static enum pyr_err view_check(struct shard_life *life,
                                struct segment_cursor *cursor,
                                struct sight *sight)
 {
+    static uint8_t buffer[READ_BYTES];
     struct partition *log = life->logs[index];
     struct partition_view view;
     enum pyr_err err = partition_view_take(log, sight->next, &view, &life->error);
@@ -331,8 +333,8 @@ static enum pyr_err view_check(struct shard_life *life,
     if (view.kind == PARTITION_VIEW_SEGMENT) {
         const struct segment_read want = {.offset = sight->next,
                                           .offset_end = view.offset_end,
-                                          .bytes_max = sizeof life->buffer,
-                                          .buffer = {life->buffer, sizeof life->buffer},
+                                          .bytes_max = sizeof buffer,
+                                          .buffer = {buffer, sizeof buffer},
                                           .cursor = cursor};
         err = segment_view_read(&view.segment, &want, &run, &life->error);
     }

@@ -23,7 +23,6 @@
 
 enum {
     SHARD_CASE_LOGS = 7,
-    SHARD_CASE_READ_BYTES = 64 << 10,
 };
 
 /* One life of a shard on a disk. */
@@ -42,7 +41,6 @@ struct shard_life {
     uint64_t salt_before;          /* and in those it found. */
     int64_t ends[SHARD_CASE_LOGS]; /* The ends it found. */
     uint64_t allocations_live;     /* After shard_case_end: what was not given back. */
-    uint8_t buffer[SHARD_CASE_READ_BYTES];
 };
 
 /** Return the name of log @index. */
