@@ -42,10 +42,8 @@ static size_t distance(const char *from, const char *to)
             best = now[column - 1] + 1 < best ? now[column - 1] + 1 : best;
             bool can_swap = row > 1 && column > 1 && from[row - 1] == to[column - 2] &&
                             from[row - 2] == to[column - 1];
-            if (can_swap && before[column - 2] + 1 < best) {
-                best = before[column - 2] + 1;
-            }
-            now[column] = best;
+            size_t swapped = can_swap ? before[column - 2] + 1 : best;
+            now[column] = swapped < best ? swapped : best;
         }
     }
     return rows[from_count % 3][to_count];

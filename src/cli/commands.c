@@ -14,16 +14,17 @@
 enum {
     WORD_BYTES = 32,
     NAMES_MAX = 32,
+    COMMAND_COUNT = 5,
 };
 
-static const struct args_command *const commands[] = {
+static const struct args_command *const commands[COMMAND_COUNT] = {
     &log_stat_command,   &log_dump_command,   &log_verify_command,
     &log_repair_command, &completion_command,
 };
 
 const struct args_command *commands_at(size_t index)
 {
-    if (index >= sizeof commands / sizeof *commands) {
+    if (index >= COMMAND_COUNT) {
         return NULL;
     }
     ASSERT(strncmp(commands[index]->words, "pyralog ", PROGRAM_BYTES) == 0);

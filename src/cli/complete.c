@@ -23,6 +23,18 @@ static void print_options(const struct args_command *command, FILE *out)
     (void)fprintf(out, "--help --version");
 }
 
+/* Print the case for the values of a choice. */
+static void print_choice(const struct args_option *option, FILE *out)
+{
+    ASSERT(option->kind == ARGS_CHOICE);
+
+    (void)fprintf(out, "    --%s) words=\"", option->name);
+    for (size_t index = 0; index < option->name_count; index++) {
+        (void)fprintf(out, "%s%s", index > 0 ? " " : "", option->names[index]);
+    }
+    (void)fprintf(out, "\" ;;\n");
+}
+
 /* Print the cases for the values of @command's options. */
 static void print_values(const struct args_command *command, FILE *out)
 {
@@ -33,11 +45,7 @@ static void print_values(const struct args_command *command, FILE *out)
         bool is_path = option->kind == ARGS_TEXT &&
                        (strcmp(option->value, "DIR") == 0 || strcmp(option->value, "FILE") == 0);
         if (option->kind == ARGS_CHOICE) {
-            (void)fprintf(out, "    --%s) words=\"", option->name);
-            for (size_t name = 0; name < option->name_count; name++) {
-                (void)fprintf(out, "%s%s", name > 0 ? " " : "", option->names[name]);
-            }
-            (void)fprintf(out, "\" ;;\n");
+            print_choice(option, out);
         } else if (is_path) {
             (void)fprintf(out, "    --%s) files=%s ;;\n", option->name,
                           strcmp(option->value, "DIR") == 0 ? "-d" : "-f");

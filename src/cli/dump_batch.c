@@ -145,7 +145,7 @@ static enum pyr_err records_print(struct dump *dump,
                                   const struct batch_header *header,
                                   struct pyr_error *reterr)
 {
-    struct bytes records;
+    struct bytes records = {NULL, 0};
     enum pyr_err err = records_unpack(dump, data, header, &records, reterr);
     if (err != PYR_OK) {
         return err;

@@ -145,14 +145,11 @@ enum pyr_err acks_read(struct acks *acks, const char *path, struct pyr_error *re
     ssize_t count = 1;
     while (count > 0 && err == PYR_OK) {
         count = read(fd, data, sizeof data);
-        if (count < 0) {
-            err = err_set_errno(reterr, errno, "read '%s'", path);
-        } else {
-            err = acks_feed(acks, (struct bytes){data, (size_t)count}, reterr);
-            if (err != PYR_OK) {
-                err_wrap(reterr, "'%s'", path);
-            }
-        }
+        struct bytes lines = {data, count > 0 ? (size_t)count : 0};
+        err = count < 0 ? err_set_errno(reterr, errno, "read") : acks_feed(acks, lines, reterr);
+    }
+    if (err != PYR_OK) {
+        err_wrap(reterr, "'%s'", path);
     }
     (void)close(fd);
     return err;
@@ -252,6 +249,7 @@ static enum pyr_err range_add(struct ack_stream *stream,
         stream->ranges = ranges;
         stream->range_room = room;
     }
+    ASSERT(stream->ranges != NULL);
     ASSERT(stream->range_count < stream->range_room);
     stream->ranges[stream->range_count++] = (struct ack_range){
         .sequence = ack->sequence,

@@ -181,6 +181,23 @@ static void lane_collect(struct load_lane *lane, struct load_tally *tally)
     ASSERT(lane->role < LANE_ROLE_COUNT);
 }
 
+/* Begin to count at @now_ns, or, without a warm-up, at the start, and forget what came before. */
+static void tally_begin(struct load_tally *tally,
+                        uint64_t start_ns,
+                        bool has_warmup,
+                        uint64_t now_ns)
+{
+    ASSERT(tally->sample_count == 0);
+
+    tally->begin_ns = has_warmup ? now_ns : start_ns;
+    tally->second_begin_ns = tally->begin_ns;
+    if (has_warmup) {
+        tally->second_records = 0;
+        tally->second_bytes = 0;
+        histogram_clear(&tally->second_latency);
+    }
+}
+
 void board_collect(struct load_board *board,
                    struct load_result *result,
                    uint64_t now_ns,
@@ -196,16 +213,7 @@ void board_collect(struct load_board *board,
     for (int role = 0; role < LANE_ROLE_COUNT; role++) {
         struct load_tally *tally = &result->tallies[role];
         if (!result->is_warm) {
-            /* Without a warm-up everything counts from the start. */
-            bool has_warmup = warm_until_ns > board->start_ns;
-            uint64_t begin_ns = has_warmup ? now_ns : board->start_ns;
-            tally->begin_ns = begin_ns;
-            tally->second_begin_ns = begin_ns;
-            if (has_warmup) {
-                tally->second_records = 0;
-                tally->second_bytes = 0;
-                histogram_clear(&tally->second_latency);
-            }
+            tally_begin(tally, board->start_ns, warm_until_ns > board->start_ns, now_ns);
         }
         if (now_ns >= tally->second_begin_ns + NS_PER_SECOND) {
             second_close(tally, now_ns);

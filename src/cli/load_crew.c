@@ -229,6 +229,16 @@ void crew_close(struct load_crew *crew)
 
 /* -- Threads -- */
 
+/* Count @ended members as ended, and tell when all are. */
+static void members_end(struct load_crew *crew, int ended)
+{
+    int left = atomic_fetch_sub(&crew->members_left, ended) - ended;
+    ASSERT(left >= 0);
+    if (left == 0 && crew->done_fd >= 0) {
+        (void)close(crew->done_fd);
+    }
+}
+
 static void *member_main(void *arg)
 {
     struct load_member *member = arg;
@@ -241,11 +251,7 @@ static void *member_main(void *arg)
     } else {
         crew_read(member);
     }
-    int left = atomic_fetch_sub(&crew->members_left, 1) - 1;
-    ASSERT(left >= 0);
-    if (left == 0 && crew->done_fd >= 0) {
-        (void)close(crew->done_fd);
-    }
+    members_end(crew, 1);
     return NULL;
 }
 
@@ -270,11 +276,7 @@ void crew_start(struct load_crew *crew)
                                 crew->member_count);
             board_fail(crew->board, &failure);
             /* Those that never started have ended, too. */
-            int missing = (int)(crew->member_count - index);
-            int left = atomic_fetch_sub(&crew->members_left, missing) - missing;
-            if (left == 0 && crew->done_fd >= 0) {
-                (void)close(crew->done_fd);
-            }
+            members_end(crew, (int)(crew->member_count - index));
             return;
         }
         crew->member_started++;
@@ -293,21 +295,19 @@ void crew_join(struct load_crew *crew)
 enum pyr_err crew_acks(const struct load_crew *crew, struct acks *acks, struct pyr_error *reterr)
 {
     int64_t partitions = crew->options->partitions;
+    enum pyr_err err = PYR_OK;
     ASSERT(crew->member_started == 0);
 
     for (uint32_t index = 0; index < load_writer_count(crew->options); index++) {
         const struct load_member *member = &crew->members[index];
         for (int64_t partition = 0; partition < partitions; partition++) {
-            struct ack ack = {.run = crew->board->run,
-                              .stream = (uint32_t)(member->number * partitions + partition),
-                              .sequence = 0,
-                              .count = member->acked[partition],
-                              .offset = -1};
-            enum pyr_err err = ack.count > 0 ? acks_add(acks, &ack, reterr) : PYR_OK;
-            if (err != PYR_OK) {
-                return err;
-            }
+            const struct ack ack = {.run = crew->board->run,
+                                    .stream = (uint32_t)(member->number * partitions + partition),
+                                    .count = member->acked[partition],
+                                    .offset = -1};
+            bool must_add = ack.count > 0 && err == PYR_OK;
+            err = must_add ? acks_add(acks, &ack, reterr) : err;
         }
     }
-    return PYR_OK;
+    return err;
 }

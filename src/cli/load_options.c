@@ -23,7 +23,7 @@ enum {
 /* 31 years. */
 #define DURATION_MAX_NS INT64_C(1000000000000000000)
 #define NS_PER_MS       INT64_C(1000000)
-#define DURATION_NS     (10 * 1000 * NS_PER_MS)
+#define DURATION_NS     (INT64_C(10000) * NS_PER_MS)
 
 static const char *const mode_names[] = {"append", "read", "mixed"};
 static const char *const order_names[] = {"sequential", "random"};
@@ -176,7 +176,7 @@ static enum pyr_err sync_settle(struct load_options *options, struct pyr_error *
         return PYR_OK;
     }
     int64_t interval_ns = 0;
-    const struct parse_range range = {NS_PER_MS, 3600 * 1000 * NS_PER_MS};
+    const struct parse_range range = {NS_PER_MS, INT64_C(3600000) * NS_PER_MS};
     enum pyr_err err = parse_duration_ns(text + 6, range, &interval_ns, reterr);
     if (err != PYR_OK) {
         err_wrap(reterr, "--sync: batch");

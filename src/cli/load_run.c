@@ -111,6 +111,7 @@ static enum pyr_err run_all(struct run *run, struct pyr_error *reterr)
     if (err == PYR_OK && options->must_verify) {
         err = crew_acks(&run->crew, &run->acks, reterr);
         /* What is acknowledged from memory may not be readable yet. */
+        ASSERT(run->crew.logs != NULL);
         for (int64_t index = 0; index < options->partitions && err == PYR_OK; index++) {
             err = pyr_log_sync(run->crew.logs[index], reterr);
         }

@@ -127,51 +127,71 @@ static void missing_count(const struct load_options *options,
     }
 }
 
-enum pyr_err verify_log(const struct load_options *options,
-                        struct pyr_log *log,
-                        uint32_t partition,
-                        struct acks *acks,
-                        int signal_fd,
-                        struct verify_report *report,
-                        struct pyr_error *reterr)
-{
-    struct pyr_log_stat stat;
-    pyr_log_stat(log, &stat);
-    ASSERT(stat.offset_first <= stat.offset_committed);
+/* What a walk through one log needs. */
+struct verify_walk {
+    const struct load_options *options;
+    struct acks *acks;
+    int signal_fd;
+    struct verify_report *report;
+};
 
+/* Read log number @partition from its start to its end, and judge its records. *@ret_next is where
+ * it ended. PYR_ERR_TIMEOUT at the end, PYR_OK after a signal. */
+static enum pyr_err log_walk(const struct verify_walk *walk,
+                             struct pyr_log *log,
+                             uint32_t partition,
+                             int64_t offset_start,
+                             int64_t *ret_next,
+                             struct pyr_error *reterr)
+{
+    struct verify_report *report = walk->report;
     struct pyr_reader *reader;
     enum pyr_err err = pyr_reader_open(log, PYR_READ_FIRST, &reader, reterr);
     if (err != PYR_OK) {
         return err;
     }
-    int64_t next = stat.offset_first;
-    while (err == PYR_OK) {
+    int64_t next = offset_start;
+    ASSERT(report->signal == 0);
+    while (err == PYR_OK && report->signal == 0) {
         struct pyr_record record;
         err = pyr_reader_next(reader, 0, &record, reterr);
-        if (err == PYR_OK) {
-            err = record_judge(options, partition, &record, stat.offset_first, acks, report);
-            next = record.offset + 1;
-        }
-        bool must_look = report->records % SIGNAL_RECORDS == 0;
-        report->signal = must_look ? watch_signal_take(signal_fd) : 0;
-        if (report->signal) {
+        if (err != PYR_OK) {
             break;
         }
+        err = record_judge(walk->options, partition, &record, offset_start, walk->acks, report);
+        next = record.offset + 1;
+        bool must_look = report->records % SIGNAL_RECORDS == 0;
+        report->signal = must_look ? watch_signal_take(walk->signal_fd) : 0;
     }
     pyr_reader_close(reader);
+    *ret_next = next;
+    return err;
+}
+
+static enum pyr_err verify_log(const struct verify_walk *walk,
+                               struct pyr_log *log,
+                               uint32_t partition,
+                               struct pyr_error *reterr)
+{
+    struct pyr_log_stat stat;
+    pyr_log_stat(log, &stat);
+    ASSERT(stat.offset_first <= stat.offset_committed);
+
+    int64_t next = 0;
+    enum pyr_err err = log_walk(walk, log, partition, stat.offset_first, &next, reterr);
     if (err == PYR_ERR_NO_MEMORY) {
         return err_set(reterr, err, "no memory for another stream");
     }
     if (err != PYR_ERR_TIMEOUT) {
-        return err; /* PYR_OK after a signal. */
+        return err;
     }
     if (next != stat.offset_committed) {
         /* LDV-1 */
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "log '%s-%u' was read to offset %" PRId64 ", but ends at %" PRId64,
-                       options->topic, partition, next, stat.offset_committed);
+                       walk->options->topic, partition, next, stat.offset_committed);
     }
-    missing_count(options, partition, &stat, acks, report);
+    missing_count(walk->options, partition, &stat, walk->acks, walk->report);
     return PYR_OK;
 }
 
@@ -187,12 +207,13 @@ enum pyr_err verify_logs(const struct load_options *options,
     ASSERT(options->partitions > 0);
 
     enum pyr_err err = PYR_OK;
+    const struct verify_walk walk = {.options = options,
+                                     .acks = acks,
+                                     .signal_fd = signal_fd,
+                                     .report = ret_report};
     for (int64_t index = 0; index < options->partitions && err == PYR_OK; index++) {
-        if (ret_report->signal) {
-            break;
-        }
-        err =
-            verify_log(options, logs[index], (uint32_t)index, acks, signal_fd, ret_report, reterr);
+        err = ret_report->signal == 0 ? verify_log(&walk, logs[index], (uint32_t)index, reterr)
+                                      : PYR_OK;
     }
     ret_report->duration_ns = load_now_ns() - begin_ns;
     return err;
@@ -211,8 +232,10 @@ enum pyr_err verify_store(const struct load_options *options,
     struct pyr_log **logs = calloc((size_t)options->partitions, sizeof(struct pyr_log *));
     store_options.must_exist = true;
     ASSERT(options->folder != NULL);
-    enum pyr_err err = logs ? pyr_store_open(options->folder, &store_options, &store, reterr)
-                            : err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for logs");
+    if (!logs) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for logs");
+    }
+    enum pyr_err err = pyr_store_open(options->folder, &store_options, &store, reterr);
     if (err == PYR_OK) {
         pyr_store_recovery(store, ret_recovery);
     }
@@ -223,7 +246,7 @@ enum pyr_err verify_store(const struct load_options *options,
     if (err == PYR_OK) {
         err = verify_logs(options, logs, acks, signal_fd, ret_report, reterr);
     }
-    for (int64_t index = 0; logs && index < options->partitions; index++) {
+    for (int64_t index = 0; index < options->partitions; index++) {
         pyr_log_close(logs[index]);
     }
     pyr_store_close(store);

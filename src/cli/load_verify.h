@@ -32,17 +32,8 @@ struct verify_report {
     char first_problem[256]; /* Empty if there is none. */
 };
 
-/** Read log number @partition, which is @log, to its end and judge its records. PYR_ERR_CORRUPT if
- * the library refuses to read it. @signal_fd (or -1) may interrupt. */
-MUST_CHECK enum pyr_err verify_log(const struct load_options *options,
-                                   struct pyr_log *log,
-                                   uint32_t partition,
-                                   struct acks *acks,
-                                   int signal_fd,
-                                   struct verify_report *report,
-                                   struct pyr_error *reterr);
-
-/** Verify all @logs and fill @ret_report. As verify_log. */
+/** Read all @logs to their ends, judge their records, and fill @ret_report. PYR_ERR_CORRUPT if the
+ * library refuses to read one. A signal that @signal_fd (or -1) tells of interrupts. */
 MUST_CHECK enum pyr_err verify_logs(const struct load_options *options,
                                     struct pyr_log *const *logs,
                                     struct acks *acks,

@@ -185,6 +185,18 @@ static bool append_batch(struct load_member *member,
     return is_full ? pending_reap(member, -1) : true;
 }
 
+/* Wait until the next append is due; false if it is over, or something failed. */
+static bool append_wait(struct load_member *member, uint64_t due_ns)
+{
+    if (member->crew->options->rate == 0) {
+        return true;
+    }
+    ASSERT(due_ns > 0);
+    bool is_going = pending_wait_until(member, due_ns);
+    crew_sleep_until(member, due_ns);
+    return is_going && !crew_is_over(member);
+}
+
 void crew_write(struct load_member *member)
 {
     const struct load_options *options = member->crew->options;
@@ -192,12 +204,8 @@ void crew_write(struct load_member *member)
     uint64_t count = crew_take(member);
     while (is_going && count > 0) {
         uint64_t due_ns = crew_due_ns(member);
-        if (options->rate > 0) {
-            is_going = pending_wait_until(member, due_ns);
-            crew_sleep_until(member, due_ns);
-            if (!is_going || crew_is_over(member)) {
-                break;
-            }
+        if (!append_wait(member, due_ns)) {
+            break;
         }
         uint64_t partition = (member->round + member->number) % (uint64_t)options->partitions;
         records_make(member, count, (uint32_t)partition, due_ns);

@@ -45,7 +45,9 @@ static void loss_count(struct loss *loss, const struct wal_inspect_entry *view)
 {
     const struct wal_entry *entry = &view->entry;
     struct batch_header header;
-    ASSERT(loss->log != NULL);
+    if (!loss->log) {
+        return;
+    }
     uint64_t before = loss->number ? loss->number : loss->log->entry_number;
     if (view->is_repeat || entry->number <= before) {
         return;
@@ -77,9 +79,9 @@ static enum pyr_err losses_read(const struct offline *offline,
         flushes++;
         while (wal_inspect_entry(journal->inspect, &entry)) {
             const struct offline_log *log = offline_log_find(offline, NULL, &entry.entry.log);
-            if (log) {
-                loss_count(&losses[log - offline->logs], &entry);
-            }
+            /* Behind the logs there is a place for entries of none. */
+            size_t index = log ? (size_t)(log - offline->logs) : offline->log_count;
+            loss_count(&losses[index], &entry);
         }
         err = wal_inspect_rest(journal->inspect, &header, reterr);
     }
@@ -233,7 +235,7 @@ static int repair_run(const struct args_command *command, int argc, char **argv)
 {
     struct repair_options options = {.is_json = false};
     struct args_found found;
-    struct offline offline;
+    struct offline offline = {.io = NULL};
     struct pyr_error error;
     uint32_t damaged = 0;
     int status = args_begin(command, argc, argv, &options, &found);

@@ -246,6 +246,24 @@ enum pyr_err offline_journal_open(const struct offline *offline,
     return wal_inspect_open(offline->io, path, batch_is_whole, NULL, ret_inspect, reterr);
 }
 
+/* Count the entries of the flush at hand. */
+static void flush_count(struct offline *offline,
+                        uint32_t index,
+                        const struct wal_flush_header *header)
+{
+    struct offline_journal *journal = &offline->journals[index];
+    struct wal_inspect_entry entry;
+    ASSERT(header->bytes > 0);
+    journal->flushes++;
+    journal->was_clean = (header->flags & WAL_FLUSH_CLEAN) != 0;
+    while (wal_inspect_entry(journal->inspect, &entry)) {
+        journal->entries++;
+        if (!entry.is_repeat) {
+            entry_count(offline, index, &entry.entry);
+        }
+    }
+}
+
 /* Read the journal of shard @index to its end. */
 static enum pyr_err journal_read(struct offline *offline, uint32_t index, struct pyr_error *reterr)
 {
@@ -261,35 +279,21 @@ static enum pyr_err journal_read(struct offline *offline, uint32_t index, struct
     wal_inspect_info(journal->inspect, &journal->info);
     ASSERT(journal->info.file_bytes > 0);
     err = rows_take(offline, index, journal->info.checkpoint_body, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     const struct wal_flush_header *header = NULL;
-    struct pyr_error damage;
-    bool is_over = err != PYR_OK;
-    while (!is_over) {
-        enum pyr_err found = wal_inspect_flush(journal->inspect, &header, &damage);
-        if (found != PYR_OK && found != PYR_ERR_CORRUPT) {
-            if (reterr) {
-                *reterr = damage;
-            }
-            return found;
-        }
-        is_over = found != PYR_OK || header == NULL;
-        if (is_over) {
-            break;
-        }
-        journal->flushes++;
-        journal->was_clean = (header->flags & WAL_FLUSH_CLEAN) != 0;
-        struct wal_inspect_entry entry;
-        while (wal_inspect_entry(journal->inspect, &entry)) {
-            journal->entries++;
-            if (!entry.is_repeat) {
-                entry_count(offline, index, &entry.entry);
-            }
-        }
+    err = wal_inspect_flush(journal->inspect, &header, reterr);
+    while (err == PYR_OK && header) {
+        flush_count(offline, index, header);
+        err = wal_inspect_flush(journal->inspect, &header, reterr);
     }
-    if (err == PYR_OK) {
-        wal_inspect_end(journal->inspect, &journal->end);
+    if (err != PYR_OK && err != PYR_ERR_CORRUPT) {
+        return err;
     }
-    return err;
+    /* Damage is a finding: it stands in the end. */
+    wal_inspect_end(journal->inspect, &journal->end);
+    return PYR_OK;
 }
 
 static int log_compare(const void *left, const void *right)
