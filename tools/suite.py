@@ -41,6 +41,7 @@ KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 1}
 LENGTH_PERCENT = {"fast": 10, "default": 100, "long": 1000}
 # Sanitizers are slower; a test's time-out is stretched by this.
 KIND_TIMEOUT = {"asan": 3, "tsan": 10, "coverage": 3}
+SLOWEST_COUNT = 8
 CI_SKIPS = "test/skips.txt"
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
@@ -164,6 +165,7 @@ class Suite:
         self.is_ci = os.environ.get("CI") == "true"
         self.allowed = read_skips(ROOT / CI_SKIPS)
         self.built = {}
+        self.seconds = {}  # What each meson test took.
         self.children = set()
         self.lock = threading.RLock()  # The signal handler may run while its own thread holds it.
         self.is_stopping = False
@@ -299,7 +301,9 @@ class Suite:
         # With --long each test does ten times the work.
         seconds_max = row["timeout"] * KIND_TIMEOUT.get(kind, 1) * (10 if self.length == "long" else 1)
         cwd = row["workdir"] or ROOT / "build" / kind
+        start = time.monotonic()
         status, output = self.execute(row["cmd"], seconds_max, cwd, env)
+        self.seconds[f"{kind}/{row['name']}"] = time.monotonic() - start
         (self.logs / f"{kind}-{row['name'].replace('/', '-')}.log").write_text(output)
         prefix = "" if kind == "release" else kind + "/"
         return count_tap(prefix + row["name"], output, status)
@@ -409,6 +413,10 @@ def run_all(suite, parts, table, setup_seconds):
         else:
             tally = suite.run(part)
         total.add(tally)
+    slowest = sorted(suite.seconds.items(), key=lambda row: -row[1])[:SLOWEST_COUNT]
+    slow = [f"{name} {seconds:.0f} s" for name, seconds in slowest if seconds >= 1]
+    if slow:
+        print(f"\nslowest programs: {', '.join(slow)}")
     total.add(suite.orphans(table))
     planned = sum(part.planned for part in parts)
     print(f"\n{time.monotonic() - start:.0f} s of {planned} planned, "
