@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_delete - moving the first offset, and finding an offset by time.
+ * test_delete - moving the first offset, and finding an offset by time. Covers embed/find.c too.
  */
 #include <unistd.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_reader - reading in order, from any offset, at the tail, by record and by batch.
+ * test_reader - reading in order, from any offset, at the tail, by record and by batch, packed or
+ * not. Covers embed/reader.c and embed/pack.c.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -281,6 +282,43 @@ TEST(reader, changes_from_records_to_batches)
 
     CHECK_INT(((const uint8_t *)data)[7], 2);
     pyr_reader_close(reader);
+    pyr_log_close(log);
+}
+
+/* Packed batches are read as records like all others. */
+TEST(reader, unpacks_what_was_packed)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_log_options options;
+    pyr_log_options_init(&options);
+    options.compression = PYR_COMPRESSION_LZ4;
+    struct pyr_log *log = embed_open(folder, &options);
+
+    enum { COUNT = 200 };
+    static struct pyr_record records[COUNT];
+    static char texts[COUNT][400];
+    for (int index = 0; index < COUNT; index++) {
+        memset(texts[index], 'a' + index % 3, sizeof texts[index] - 1);
+        records[index] = embed_record(texts[index]);
+    }
+    struct pyr_error error;
+    CHECK_OK(pyr_log_append_batch(log, records, COUNT, NULL, &error), error);
+
+    for (int life = 0; life < 2; life++) {
+        struct pyr_reader *reader = reader_at(log, PYR_READ_FIRST);
+        for (int index = 0; index < COUNT; index++) {
+            embed_expect(reader, index, texts[index]);
+        }
+        CHECK_OK(pyr_reader_seek(reader, 150, &error), error);
+        embed_expect(reader, 150, texts[150]);
+        struct pyr_log_stat stat;
+        pyr_log_stat(log, &stat);
+        CHECK(stat.segment_bytes < COUNT * 100);
+        pyr_reader_close(reader);
+        pyr_log_close(log);
+        log = embed_open(folder, &options);
+    }
+
     pyr_log_close(log);
 }
 

@@ -130,7 +130,8 @@ static void *read_impatiently(void *ctx)
     return NULL;
 }
 
-/* Waits that end by time-out in the very moment they are answered lose nothing and hang nobody. */
+/* Waits that end by time-out in the very moment they are answered lose nothing and hang nobody:
+ * each waiter is woken once. EMB-3 */
 TEST(store, survives_waiters_that_give_up)
 {
     struct pyr_log *log = embed_open(embed_path(case_folder(), "data"), NULL);
