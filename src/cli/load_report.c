@@ -52,8 +52,9 @@ void report_work(const struct load_options *options, const char *describe)
     if (options->mode == LOAD_MODE_READ) {
         (void)printf("read: %s thread%s, %s", show_count(threads).text, plural(threads),
                      options->order == LOAD_ORDER_RANDOM ? "at random offsets" : "sequentially");
-        (void)printf(options->batch > 1 ? ", measured in runs of %" PRId64 " records" : "",
-                     options->batch);
+        if (options->batch > 1) {
+            (void)printf(", measured in runs of %" PRId64 " records", options->batch);
+        }
     } else {
         (void)printf("append: %s thread%s, records of %s, %s", show_count(threads).text,
                      plural(threads), show_bytes((uint64_t)options->record_bytes).text,
