@@ -92,12 +92,12 @@ static void print_verify(const struct verify_report *verify)
 
     (void)printf(",\"verify\":{\"passed\":%s,\"interrupted\":%s,\"records\":%" PRIu64
                  ",\"bytes\":%" PRIu64 ",\"streams\":%" PRIu64 ",\"acked\":%" PRIu64
-                 ",\"beyond\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"gaps\":%" PRIu64
-                 ",\"repeated\":%" PRIu64 ",\"misplaced\":%" PRIu64 ",\"damaged\":%" PRIu64
-                 ",\"foreign\":%" PRIu64 ",\"duration_ns\":%" PRIu64 ",",
+                 ",\"beyond\":%" PRIu64 ",\"others\":%" PRIu64 ",\"missing\":%" PRIu64
+                 ",\"gaps\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"misplaced\":%" PRIu64
+                 ",\"damaged\":%" PRIu64 ",\"foreign\":%" PRIu64 ",\"duration_ns\":%" PRIu64 ",",
                  verify_has_passed(verify) ? "true" : "false", verify->signal ? "true" : "false",
                  verify->records, verify->bytes, verify->streams, verify->acked, verify->beyond,
-                 verify->missing, verify->gaps, verify->repeated, verify->misplaced,
+                 verify->others, verify->missing, verify->gaps, verify->repeated, verify->misplaced,
                  verify->damaged, verify->foreign, verify->duration_ns);
     json_field(false, "first_problem", verify->first_problem);
     (void)printf("}");

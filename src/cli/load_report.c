@@ -205,7 +205,8 @@ void report_verify(const struct verify_report *verify, const char *indent)
         (void)printf("%s%s acknowledged: none missing, repeated, out of order or changed\n", indent,
                      show_count(verify->acked).text);
         verify_count(indent, verify->beyond,
-                     "more are whole and in order: of other runs, or acknowledged unrecorded");
+                     "more are whole and in order, written but not yet acknowledged at the end");
+        verify_count(indent, verify->others, "records of other runs are whole and in order");
         return;
     }
     verify_count(indent, verify->missing, "acknowledged records are MISSING");

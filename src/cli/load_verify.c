@@ -122,8 +122,10 @@ static void missing_count(const struct load_options *options,
         report->missing += missing;
         report->streams++;
         report->acked += stream->acked_end;
-        report->beyond +=
+        uint64_t more =
             stream->seen_end > stream->acked_end ? stream->seen_end - stream->acked_end : 0;
+        report->beyond += stream->acked_end > 0 ? more : 0;
+        report->others += stream->acked_end > 0 ? 0 : more;
     }
 }
 

@@ -19,8 +19,10 @@ struct verify_report {
     uint64_t records;
     uint64_t bytes;
     uint64_t streams;
-    uint64_t acked;     /* Records that were acknowledged. */
-    uint64_t beyond;    /* Records read that nobody heard of: written, but the kill came first. */
+    uint64_t acked; /* Records that were acknowledged. */
+    uint64_t
+        beyond; /* Behind what was acknowledged of a stream: written, and then the kill came. */
+    uint64_t others;    /* Of streams of which nothing was acknowledged here: other runs. */
     uint64_t missing;   /* Acknowledged and not there. */
     uint64_t gaps;      /* Places where records of a stream are missing between others. */
     uint64_t repeated;  /* Came again, or too late. */

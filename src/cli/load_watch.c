@@ -70,14 +70,26 @@ static void live_draw(const struct load_watch *watch, uint64_t now_ns)
     double seconds = (double)(now_ns - watch->board->start_ns) / (double)NS_PER_SECOND;
     ASSERT(seconds >= 0);
 
-    if (!last || last->duration_ns == 0) {
-        (void)fprintf(stderr, "\r\033[K  %4.0f s  %s", seconds,
-                      watch->result->is_warm ? "..." : "warming up");
+    if (!watch->result->is_warm) {
+        (void)fprintf(stderr, "\r\033[K  %4u s  warming up", (unsigned)seconds);
+        return;
+    }
+    /* Until the first second is over, what there is of it. */
+    const struct load_sample begun = {
+        .duration_ns = now_ns - tally->second_begin_ns,
+        .records = tally->second_records,
+        .bytes = tally->second_bytes,
+        .p50_ns = histogram_percentile(&tally->second_latency, 50),
+        .p99_ns = histogram_percentile(&tally->second_latency, 99),
+        .max_ns = tally->second_latency.max,
+    };
+    last = last ? last : &begun;
+    if (last->duration_ns == 0) {
         return;
     }
     double second = (double)last->duration_ns / (double)NS_PER_SECOND;
-    (void)fprintf(stderr, "\r\033[K  %4.0f s  %12s records/s  %10s/s  p50 %s  p99 %s  max %s",
-                  seconds, show_count((uint64_t)((double)last->records / second)).text,
+    (void)fprintf(stderr, "\r\033[K  %4u s  %12s records/s  %10s/s  p50 %s  p99 %s  max %s",
+                  (unsigned)seconds, show_count((uint64_t)((double)last->records / second)).text,
                   show_bytes((uint64_t)((double)last->bytes / second)).text,
                   show_duration(last->p50_ns).text, show_duration(last->p99_ns).text,
                   show_duration(last->max_ns).text);
