@@ -215,6 +215,17 @@ static enum pyr_err take_batch(struct reader *reader, struct bytes data)
     return err;
 }
 
+/* Check the batch of the run at @data, which its header says is past the limit: it may lie. */
+static enum pyr_err check_unwanted(struct reader *reader, struct bytes data)
+{
+    struct segment_point before = reader->point;
+    enum pyr_err err = take_batch(reader, data);
+    reader->point = before;
+    reader->run->batches = 0;
+    reader->run->records = 0;
+    return err;
+}
+
 /* Take whole batches from the front of @data up to the limits. */
 static enum pyr_err take_run(struct reader *reader, struct bytes data)
 {
@@ -226,8 +237,15 @@ static enum pyr_err take_run(struct reader *reader, struct bytes data)
         const char *why = segment_batch_peek(rest.data, BATCH_BYTES_MAX, &batch);
         bool is_whole = why || batch.bytes <= rest.count;
         bool is_wanted = why || batch.offset_end <= reader->want->offset_end;
-        if (!is_whole || !is_wanted) {
+        bool is_first = run->batches == 0;
+        if (!is_first && (!is_whole || !is_wanted)) {
             break;
+        }
+        if (!is_whole) {
+            return damaged(reader, "the file ends before its batches do");
+        }
+        if (!is_wanted) {
+            return check_unwanted(reader, rest);
         }
         enum pyr_err err = take_batch(reader, rest);
         if (err != PYR_OK) {
