@@ -121,9 +121,14 @@ enum pyr_err shard_case_begin(struct shard_life *life, struct sim_disk *disk, ui
 
 void shard_case_init(struct shard_life *life, struct sim_disk *disk, uint64_t seed)
 {
-    *life = (struct shard_life){.disk = disk, .salt = 1, .salt_before = 1};
+    *life = (struct shard_life){.disk = disk, .salt = 1, .salt_before = 1, .mask = UINT32_MAX};
     life->sim = sim_create(&(struct sim_options){.disk = disk, .seed = seed});
     life->io = sim_io(life->sim);
+}
+
+bool shard_case_has(const struct shard_life *life, size_t index)
+{
+    return (life->mask >> index & 1) != 0;
 }
 
 enum pyr_err shard_case_open(struct shard_life *life)
@@ -149,6 +154,9 @@ enum pyr_err shard_case_open(struct shard_life *life)
         err = folder_set_ready(&life->folder, &life->error);
     }
     for (size_t index = 0; err == PYR_OK && index < SHARD_CASE_LOGS; index++) {
+        if (!shard_case_has(life, index)) {
+            continue;
+        }
         struct partition_options log_options = rows[index].options;
         log_options.use_mmap = life->use_mmap;
         do {
@@ -240,7 +248,8 @@ enum pyr_err shard_case_settle(struct shard_life *life)
         err = shard_health(life->shard, &life->error);
         is_settled = true;
         for (size_t index = 0; index < SHARD_CASE_LOGS; index++) {
-            is_settled &= life->logs[index]->offset_durable == life->logs[index]->offset_end;
+            const struct partition *log = life->logs[index];
+            is_settled &= !log || log->offset_durable == log->offset_end;
         }
     }
     return err;
@@ -249,6 +258,9 @@ enum pyr_err shard_case_settle(struct shard_life *life)
 int64_t shard_case_acked(const struct shard_life *life, size_t index)
 {
     const struct partition *log = life->logs[index];
+    if (!log) {
+        return 0;
+    }
     bool is_always = rows[index].options.policy == PARTITION_POLICY_ALWAYS;
     return is_always ? log->offset_committed : log->offset_durable;
 }

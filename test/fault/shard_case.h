@@ -37,6 +37,7 @@ struct shard_life {
     struct shard_report report;
     struct pyr_error error;
     bool use_mmap;
+    uint32_t mask;                 /* Which of the logs it has. */
     uint64_t salt;                 /* Stands in the records that this life appends, */
     uint64_t salt_before;          /* and in those it found. */
     int64_t ends[SHARD_CASE_LOGS]; /* The ends it found. */
@@ -55,6 +56,9 @@ MUST_CHECK enum pyr_err shard_case_begin(struct shard_life *life,
 /** The two halves of shard_case_begin: between them faults can be set. */
 void shard_case_init(struct shard_life *life, struct sim_disk *disk, uint64_t seed);
 MUST_CHECK enum pyr_err shard_case_open(struct shard_life *life);
+
+/** Return whether @life has log @index. */
+bool shard_case_has(const struct shard_life *life, size_t index);
 
 /** Return the offset below which log @index was acknowledged as durable. */
 int64_t shard_case_acked(const struct shard_life *life, size_t index);
