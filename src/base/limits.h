@@ -225,6 +225,9 @@
 /* How soon a write that met a full disk is tried again. */
 #define DISK_FULL_RETRY_NS UINT64_C(100000000)
 
+/* Journals of one data folder: no machine of today has more cores to give. */
+#define FOLDER_SHARDS_MAX 1024
+
 /* Partitions of one shard. */
 #define SHARD_PARTITIONS_MAX 65536
 

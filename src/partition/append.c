@@ -23,6 +23,9 @@ enum pyr_err partition_reserve(struct partition *partition,
                                struct bytes_mut *ret_room,
                                struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(ret_room);
+
     struct shard *shard = partition->shard;
     ASSERT(bytes > 0);
 
@@ -62,12 +65,16 @@ enum pyr_err partition_reserve(struct partition *partition,
 
 void partition_unreserve(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     cache_unreserve(&partition->shard->cache, &partition->cached);
 }
 
 /* Translate the log's policy into what the journal is asked for. */
 static struct wal_need append_need(const struct partition *partition, uint64_t since_ns)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     const struct partition_options *options = &partition->options;
     uint64_t from_ns = since_ns;
     if (from_ns == 0 && options->policy != PARTITION_POLICY_ALWAYS) {

@@ -14,6 +14,7 @@
 
 void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
     ASSERT(io);
 
     *cache = (struct cache){.io = io, .bytes_max = bytes_max};
@@ -21,6 +22,7 @@ void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
 
 void cache_deinit(struct cache *cache)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
     ASSERT(cache->bytes == 0);
     ASSERT(!cache->evictable_first);
 
@@ -35,6 +37,8 @@ void cache_deinit(struct cache *cache)
 
 static void chunk_retire(struct cache_chunk *chunk)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     struct cache *cache = chunk->cache;
     ASSERT(cache->bytes >= chunk->bytes_max);
 
@@ -51,12 +55,16 @@ static void chunk_retire(struct cache_chunk *chunk)
 
 void cache_chunk_acquire(struct cache_chunk *chunk)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     unsigned before = atomic_fetch_add_explicit(&chunk->references, 1, memory_order_relaxed);
     ASSERT(before > 0);
 }
 
 void cache_chunk_release(struct cache_chunk *chunk)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     unsigned before = atomic_fetch_sub_explicit(&chunk->references, 1, memory_order_acq_rel);
     ASSERT(before > 0);
 
@@ -68,6 +76,8 @@ void cache_chunk_release(struct cache_chunk *chunk)
 /* Put @chunk at the end of the evictable list, or take it out, so that CCH-2 holds. */
 static void evictable_update(struct cache_chunk *chunk)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     struct cache *cache = chunk->cache;
     bool should_be = chunk->log && chunk->bytes_written == chunk->bytes_used && !chunk->is_reserved;
     if (should_be == chunk->is_evictable) {
@@ -104,6 +114,8 @@ static void evictable_update(struct cache_chunk *chunk)
 /* Unlink the first chunk of @log and give the list's reference back. */
 static void log_drop_first(struct cache_log *log)
 {
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     struct cache_chunk *chunk = log->first;
     ASSERT(chunk);
     ASSERT(log->bytes >= chunk->bytes_max);
@@ -123,6 +135,8 @@ static void log_drop_first(struct cache_log *log)
  * in order, so an evictable chunk that comes first in the list is the first of its partition. */
 static bool evict_one(struct cache *cache)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+
     struct cache_chunk *chunk = cache->evictable_first;
     if (!chunk) {
         return false;
@@ -137,6 +151,8 @@ static bool evict_one(struct cache *cache)
 
 static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+
     if (bytes_max == CACHE_CHUNK_BYTES_MAX && cache->free_first) {
         struct cache_chunk *chunk = cache->free_first;
         cache->free_first = chunk->next;
@@ -158,6 +174,8 @@ static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
 /* Make room for @bytes_max below the bound; false if unwritten chunks fill it (CCH-1). */
 static bool cache_make_room(struct cache *cache, size_t bytes_max)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+
     while (cache->bytes > 0 && cache->bytes + bytes_max > cache->bytes_max) {
         if (!evict_one(cache)) {
             return false;
@@ -169,6 +187,9 @@ static bool cache_make_room(struct cache *cache, size_t bytes_max)
 /* Put a fresh chunk with room for @bytes at the tail of @log. */
 static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_t bytes)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     size_t share = (size_t)(cache->bytes_max / CACHE_CHUNKS_MIN);
     size_t wanted = log->chunk_bytes ? log->chunk_bytes : CACHE_CHUNK_BYTES_MIN;
     if (wanted > share && wanted > CACHE_CHUNK_BYTES_MIN) {
@@ -209,6 +230,7 @@ uint8_t *cache_reserve(struct cache *cache,
                        size_t *ret_bytes,
                        enum pyr_err *ret_err)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
     ASSERT(bytes > 0);
     ASSERT(!log->last || !log->last->is_reserved);
 
@@ -252,6 +274,9 @@ void cache_commit(struct cache *cache,
 
 void cache_unreserve(struct cache *cache, struct cache_log *log)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     struct cache_chunk *chunk = log->last;
     if (!chunk || !chunk->is_reserved) {
         return;
@@ -282,6 +307,8 @@ void cache_written(struct cache *cache, struct cache_log *log, size_t bytes)
 /* Cut @chunk, the last of its log, back to @bytes_used and @offset_end. */
 static void chunk_cut(struct cache_chunk *chunk, size_t bytes_used, int64_t offset_end)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     struct cache_log *log = chunk->log;
     ASSERT(bytes_used <= chunk->bytes_used);
 
@@ -298,6 +325,8 @@ static void chunk_cut(struct cache_chunk *chunk, size_t bytes_used, int64_t offs
 /* Take the last chunk of @log out of it. */
 static void log_drop_last(struct cache_log *log)
 {
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     struct cache_chunk *chunk = log->last;
     chunk_cut(chunk, 0, chunk->offset_first);
     if (log->first == chunk) {
@@ -344,6 +373,7 @@ void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset)
 
 void cache_clear(struct cache *cache, struct cache_log *log)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
     ASSERT(cache->bytes_unwritten >= log->bytes_unwritten);
 
     cache->bytes_unwritten -= log->bytes_unwritten;
@@ -356,6 +386,8 @@ void cache_clear(struct cache *cache, struct cache_log *log)
 
 int64_t cache_first(const struct cache_log *log)
 {
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     if (!log->first || log->first->bytes_used == 0) {
         return -1;
     }
@@ -364,6 +396,8 @@ int64_t cache_first(const struct cache_log *log)
 
 struct cache_chunk *cache_acquire(struct cache_log *log, int64_t offset)
 {
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     for (struct cache_chunk *chunk = log->first; chunk; chunk = chunk->next) {
         if (chunk->bytes_used > 0 && offset >= chunk->offset_first && offset < chunk->offset_end) {
             cache_chunk_acquire(chunk);
@@ -375,6 +409,8 @@ struct cache_chunk *cache_acquire(struct cache_log *log, int64_t offset)
 
 struct cache_chunk *cache_unwritten(struct cache_log *log)
 {
+    ASSERT(log->bytes_unwritten <= log->bytes);
+
     for (struct cache_chunk *chunk = log->first; chunk; chunk = chunk->next) {
         if (chunk->bytes_written < chunk->bytes_used) {
             return chunk;

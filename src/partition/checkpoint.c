@@ -17,6 +17,8 @@
 
 void shard_checkpoint_urge(struct shard *shard, enum pyr_err err)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL) {
         struct wal_usage usage;
         wal_usage(shard->wal, &usage);
@@ -26,12 +28,16 @@ void shard_checkpoint_urge(struct shard *shard, enum pyr_err err)
 
 void shard_checkpoint_request(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     shard->is_checkpoint_urged = true;
 }
 
 /* Return whether the journal is so full that its oldest files should be freed. */
 static bool checkpoint_is_due(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (shard->is_checkpoint_urged) {
         return true;
     }
@@ -42,6 +48,7 @@ static bool checkpoint_is_due(const struct shard *shard)
 
 static void checkpoint_begin(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_IDLE);
 
     shard->is_checkpoint_urged = false;
@@ -57,6 +64,9 @@ static void checkpoint_begin(struct shard *shard)
 /* Start what brings @partition nearer to its target; false if nothing could be started. */
 static bool checkpoint_advance(struct shard *shard, struct partition *partition)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct work *work = shard_work_free(shard);
     if (!work) {
         return false;
@@ -73,6 +83,8 @@ static bool checkpoint_advance(struct shard *shard, struct partition *partition)
 /* Start work for the logs that are behind their targets. Returns whether none is. */
 static bool checkpoint_flush(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     /* Everything before `checkpoint_next` has reached its target; nothing ever falls behind again.
      */
     while (shard->checkpoint_next &&
@@ -93,12 +105,17 @@ static bool checkpoint_flush(struct shard *shard)
 /* Return the log start that may be claimed: not past what is synced. */
 static int64_t row_start(const struct partition *partition, const struct segment_end *end)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(end);
+
     return partition->offset_start < end->offset ? partition->offset_start : end->offset;
 }
 
 /* Fill @state from @partition. The claim is what is synced now, which is at or past the target. */
 static void row_fill(const struct partition *partition, struct log_state *state)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct segment_end end = segment_log_synced(partition->segments);
     ASSERT(end.offset >= partition->checkpoint_target); /* SHD-1 */
     ASSERT(partition->tail_bytes == end.bytes % BLOCK_BYTES);
@@ -123,6 +140,9 @@ static void row_fill(const struct partition *partition, struct log_state *state)
 
 enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_body)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(ret_body);
+
     size_t bytes = state_header_bytes();
     struct log_state state;
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
@@ -148,6 +168,8 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
 
 static void checkpoint_retry_later(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
     shard->is_checkpoint_urged = true;
     shard->checkpoint_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
@@ -155,6 +177,8 @@ static void checkpoint_retry_later(struct shard *shard)
 
 static void checkpoint_write(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     struct bytes_mut body;
     if (checkpoint_body_build(shard, &body) != PYR_OK) {
         checkpoint_retry_later(shard);
@@ -173,6 +197,8 @@ static void checkpoint_write(struct shard *shard)
 
 void shard_checkpoint_step(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (shard->failure.code != PYR_OK) {
         return;
     }

@@ -32,6 +32,8 @@ enum {
 
 void clock_begin(struct partition *partition, bool accepts_step)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct io *io = partition->shard->io;
     partition->clock_mono_ns = io_now_mono_ns(io);
     partition->clock_base_ms = partition->clock_ms;
@@ -42,6 +44,8 @@ void clock_begin(struct partition *partition, bool accepts_step)
 
 int64_t clock_now_ms(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct io *io = partition->shard->io;
     uint64_t mono_ns = io_now_mono_ns(io);
     ASSERT(mono_ns >= partition->clock_mono_ns);
@@ -60,12 +64,16 @@ int64_t clock_now_ms(struct partition *partition)
 
 bool clock_is_due(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     return partition->options.retention_ms > 0 &&
            clock_now_ms(partition) - partition->clock_ms > CLOCK_STAMP_MS;
 }
 
 enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct shard *shard = partition->shard;
     size_t room_bytes = 0;
     enum pyr_err err = PYR_OK;
@@ -97,6 +105,8 @@ enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
 
 bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *ret_ms)
 {
+    ASSERT(header->bytes >= BATCH_HEADER_BYTES);
+
     if (!batch_is_control(header) || batch_codec(header) != BATCH_CODEC_NONE) {
         return false;
     }

@@ -13,6 +13,8 @@
 /* Move the commit point to where the rule puts it. */
 static void commit_advance(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     bool waits_for_disk = partition->options.policy == PARTITION_POLICY_ALWAYS;
     if (MUTANT(ack_before_durable)) {
         waits_for_disk = false;
@@ -32,6 +34,7 @@ static void commit_advance(struct partition *partition)
 
 void partition_commit_durable(struct partition *partition, int64_t offset_end)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(offset_end <= partition->offset_end);
     ASSERT(offset_end >= partition->offset_durable); /* SHD-2 */
 
@@ -41,6 +44,7 @@ void partition_commit_durable(struct partition *partition, int64_t offset_end)
 
 void partition_commit_appended(struct partition *partition, int64_t offset_end)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(offset_end >= partition->offset_end);
 
     partition->offset_end = offset_end;

@@ -19,6 +19,8 @@
 /* Return whether enough is new in @partition. */
 static bool compaction_is_due(const struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     uint64_t bytes = segment_log_bytes(partition->segments);
     bool has_more = bytes > partition->compacted_bytes;
     return partition->options.is_compacted && has_more &&
@@ -36,6 +38,7 @@ static uint64_t map_bytes(const struct partition *partition)
 
 static void compaction_begin(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(!partition->compact);
 
     int64_t committed = partition->offset_committed;
@@ -57,6 +60,8 @@ static void compaction_begin(struct partition *partition)
 /* The compaction is over, one way or the other. */
 static void compaction_end(struct partition *partition, bool is_done)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct segment_compact_report report = segment_compact_report(partition->compact);
     if (is_done && report.offset_end > partition->cleaned_to) {
         partition->cleaned_to = report.offset_end;
@@ -71,6 +76,9 @@ static void compaction_end(struct partition *partition, bool is_done)
 
 bool compaction_plan(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     if (!partition->compact || partition->works[WORK_COMPACT]) {
         return false;
     }
@@ -96,6 +104,7 @@ bool compaction_plan(struct partition *partition, struct work *work)
 
 void compaction_stop(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(!partition->works[WORK_COMPACT]);
 
     if (partition->compact) {
@@ -105,6 +114,8 @@ void compaction_stop(struct partition *partition)
 
 void shard_compaction_step(struct shard *shard, bool is_look_due)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (shard->is_stopping) {
         return;
     }

@@ -26,6 +26,8 @@
 
 static void dirty_unlink(struct shard *shard, struct partition *partition)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(partition->is_dirty);
 
     if (partition->dirty_prev) {
@@ -45,6 +47,8 @@ static void dirty_unlink(struct shard *shard, struct partition *partition)
 
 static void dirty_link(struct shard *shard, struct partition *partition, bool is_front)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(!partition->is_dirty);
 
     partition->is_dirty = true;
@@ -64,6 +68,8 @@ static void dirty_link(struct shard *shard, struct partition *partition, bool is
 
 void shard_dirty(struct shard *shard, struct partition *partition)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(partition->cached.bytes_unwritten > 0);
 
     if (!partition->is_dirty) {
@@ -83,17 +89,23 @@ void shard_dirty(struct shard *shard, struct partition *partition)
 
 void shard_flush_urge(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     shard->is_flush_urged = true;
 }
 
 /* Waking is all the timer is for: the step after the dispatch looks at what is due. */
 static void flush_timer_fire(struct io_timer *timer)
 {
+    ASSERT(timer);
+
     (void)timer;
 }
 
 void shard_flush_timer(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     uint64_t deadline_ns = IO_TIME_NEVER;
     if (shard->dirty_first) {
         deadline_ns = shard->dirty_first->dirty_since_ns + shard->options.buffer_time_ns;
@@ -114,6 +126,9 @@ void shard_flush_timer(struct shard *shard)
 /* Take references of the unwritten pieces, up to what one write takes. */
 static void parts_take(struct partition *partition, struct work_parts *parts)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(parts->count <= FLUSH_PARTS_MAX);
+
     size_t bytes = 0;
     parts->count = 0;
     struct cache_chunk *chunk = cache_unwritten(&partition->cached);
@@ -134,6 +149,8 @@ static void parts_take(struct partition *partition, struct work_parts *parts)
 
 static void parts_release(struct work_parts *parts)
 {
+    ASSERT(parts->count <= FLUSH_PARTS_MAX);
+
     for (size_t index = 0; index < parts->count; index++) {
         cache_chunk_release(parts->chunks[index]);
     }
@@ -142,6 +159,9 @@ static void parts_release(struct work_parts *parts)
 
 bool flush_plan_append(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     if (partition->works[WORK_APPEND] || partition->cached.bytes_unwritten == 0) {
         return false;
     }
@@ -164,6 +184,9 @@ bool flush_plan_append(struct partition *partition, struct work *work)
 
 bool flush_plan_sync(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     if (partition->works[WORK_SYNC] || partition->offset_synced == partition->offset_written) {
         return false;
     }
@@ -183,6 +206,9 @@ bool flush_plan_sync(struct partition *partition, struct work *work)
 
 static bool flush_plan_prepare(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     if (partition->works[WORK_PREPARE] ||
         !segment_prepare_plan(partition->segments, &work->as.prepare)) {
         return false;
@@ -198,6 +224,9 @@ static bool flush_plan_prepare(struct partition *partition, struct work *work)
 /* The disk is full: refuse appends, keep what there is, try again later. */
 static void disk_full_enter(struct shard *shard, const struct pyr_error *error)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(error);
+
     shard->is_disk_full = true;
     shard->disk_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
     (void)snprintf(shard->disk_full_reason, sizeof shard->disk_full_reason, "%s", error->message);
@@ -207,6 +236,8 @@ static void disk_full_enter(struct shard *shard, const struct pyr_error *error)
 
 static void append_apply(struct partition *partition, struct work *work)
 {
+    ASSERT(work->kind < WORK_KINDS);
+
     struct shard *shard = partition->shard;
     struct pyr_error error;
     uint64_t bytes = work->as.append.bytes_taken;
@@ -243,6 +274,9 @@ static void append_apply(struct partition *partition, struct work *work)
 
 static void sync_apply(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     struct pyr_error error;
     enum pyr_err err = segment_sync_apply(partition->segments, &work->as.sync, &error);
     if (err != PYR_OK) {
@@ -266,6 +300,9 @@ static void sync_apply(struct partition *partition, struct work *work)
 /* The files have been renamed; the next run, or the next open, takes them away. */
 static void removal_apply(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     enum pyr_err err = segment_removal_apply(partition->segments, &work->as.removal, NULL);
     if (err != PYR_OK) {
         partition->has_removal = false; /* Tried again when the start moves, or at the next open. */
@@ -310,6 +347,9 @@ void flush_apply(struct work *work)
 /* Return whether the first dirty log should be written now. */
 static bool flush_is_due(struct shard *shard, const struct partition *partition, uint64_t now_ns)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     if (shard->is_disk_full) {
         return now_ns >= shard->disk_retry_ns;
     }
@@ -321,6 +361,8 @@ static bool flush_is_due(struct shard *shard, const struct partition *partition,
 
 struct work *shard_work_free(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
         if (shard->works[index].state == WORK_STATE_FREE) {
             return &shard->works[index];
@@ -332,6 +374,8 @@ struct work *shard_work_free(struct shard *shard)
 /* The next log to write: the first of the dirty list that is due and not being written. */
 static struct partition *flush_next(struct shard *shard, uint64_t now_ns)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     struct partition *partition = shard->dirty_first;
     while (partition && flush_is_due(shard, partition, now_ns)) {
         if (!partition->works[WORK_APPEND]) {
@@ -345,6 +389,9 @@ static struct partition *flush_next(struct shard *shard, uint64_t now_ns)
 /* After an append to a segment: the sync that its log asks for, and the next file. */
 static void flush_follow(struct shard *shard, struct partition *partition)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct work *work = shard_work_free(shard);
     bool wants_sync = !partition->options.is_cached && partition->options.sync_on_write;
     if (work && wants_sync && flush_plan_sync(partition, work)) {
@@ -358,6 +405,8 @@ static void flush_follow(struct shard *shard, struct partition *partition)
 
 void shard_flush_step(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
         struct work *work = &shard->works[index];
         if (work->state == WORK_STATE_FINISHED) {
@@ -393,6 +442,9 @@ void shard_flush_step(struct shard *shard)
 
 enum pyr_err flush_now(struct shard *shard, struct partition *partition, struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct work *work = shard_work_free(shard);
     ASSERT(work);
 

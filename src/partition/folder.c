@@ -35,6 +35,8 @@
 
 void folder_path(const struct folder *folder, const char *name, char *ret_path)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     int written = snprintf(ret_path, PATH_BYTES_MAX, "%s/%s", folder->path, name);
     ASSERT(written > 0);
     ASSERT(written < PATH_BYTES_MAX);
@@ -51,6 +53,8 @@ static enum pyr_err content_read(struct folder *folder,
                                  enum folder_content *ret_content,
                                  struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     struct io_entries entries;
     int error = io_list(folder->io, folder->path, &entries);
     if (error != 0) {
@@ -76,6 +80,8 @@ static enum pyr_err content_read(struct folder *folder,
 /* Make the folder, and its name durable: without that a power cut takes the whole store with it. */
 static enum pyr_err folder_make(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     char parent[PATH_BYTES_MAX];
     memcpy(parent, folder->path, strlen(folder->path) + 1);
     char *end = parent + strlen(parent);
@@ -102,6 +108,8 @@ static enum pyr_err folder_make(struct folder *folder, struct pyr_error *reterr)
 /* Make the folder if it is missing and may be made; say plainly what is wrong with it otherwise. */
 static enum pyr_err folder_find(struct folder *folder, bool must_exist, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     struct io_stat stat;
     int error = io_stat(folder->io, folder->path, &stat);
     if (error == ENOENT && must_exist) {
@@ -127,6 +135,9 @@ static enum pyr_err folder_find(struct folder *folder, bool must_exist, struct p
 
 static enum pyr_err lock_take(struct folder *folder, struct io_loop *loop, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+    ASSERT(loop);
+
     char path[PATH_BYTES_MAX];
     folder_path(folder, LOCK_NAME, path);
     uint64_t deadline_ns = io_now_mono_ns(folder->io) + LOCK_WAIT_NS;
@@ -168,6 +179,8 @@ static int marker_print(const struct folder *folder, char *text)
 /* Write the marker as a whole: new file, sync, rename, sync of the folder. */
 static enum pyr_err marker_write(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     char path[PATH_BYTES_MAX];
     char path_new[PATH_BYTES_MAX];
     char text[MARKER_BYTES_MAX];
@@ -207,6 +220,8 @@ static enum pyr_err marker_write(struct folder *folder, struct pyr_error *reterr
 /* Return the text after "@key " in the line at *@cursor and move to the next line, or NULL. */
 static const char *line_value(char **cursor, const char *key)
 {
+    ASSERT(key);
+
     size_t key_bytes = strlen(key);
     char *line = *cursor;
     if (strncmp(line, key, key_bytes) != 0 || line[key_bytes] != ' ') {
@@ -223,6 +238,8 @@ static const char *line_value(char **cursor, const char *key)
 
 static bool number_parse(const char *text, uint32_t *ret_number)
 {
+    ASSERT(text);
+
     if (!text || text[0] < '0' || text[0] > '9') {
         return false;
     }
@@ -238,6 +255,9 @@ static bool number_parse(const char *text, uint32_t *ret_number)
 
 static bool id_parse(const char *text, uint8_t *id)
 {
+    ASSERT(text);
+    ASSERT(id);
+
     static const char digits[] = "0123456789abcdef";
     if (!text || strlen(text) != 2 * (size_t)FOLDER_STORAGE_ID_BYTES) {
         return false;
@@ -255,6 +275,8 @@ static bool id_parse(const char *text, uint8_t *id)
 
 static bool state_parse(const char *text, bool *ret_is_new)
 {
+    ASSERT(text);
+
     if (!text) {
         return false;
     }
@@ -265,6 +287,8 @@ static bool state_parse(const char *text, bool *ret_is_new)
 /* Return whether the last line of @text is "check <crc of what is before it>". */
 static bool marker_is_whole(const char *text, size_t bytes)
 {
+    ASSERT(text);
+
     const char *check = strstr(text, "\ncheck ");
     if (!check || strlen(text) != bytes) {
         return false;
@@ -281,6 +305,9 @@ static enum pyr_err marker_parse(struct folder *folder,
                                  size_t bytes,
                                  struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+    ASSERT(text);
+
     bool is_whole = marker_is_whole(text, bytes);
     char *cursor = text;
     uint32_t version = 0;
@@ -305,6 +332,8 @@ static enum pyr_err marker_parse(struct folder *folder,
 
 static enum pyr_err marker_read(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     char path[PATH_BYTES_MAX];
     folder_path(folder, MARKER_NAME, path);
     struct io_file *file = NULL;
@@ -330,6 +359,8 @@ static enum pyr_err marker_read(struct folder *folder, struct pyr_error *reterr)
 
 static enum pyr_err folder_create(struct folder *folder, uint32_t shards, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     uint64_t seeds[2] = {io_random_seed(folder->io), io_random_seed(folder->io)};
     memcpy(folder->storage_id, seeds, sizeof folder->storage_id);
     folder->shards = shards > 0 ? shards : 1;
@@ -343,6 +374,8 @@ static enum pyr_err folder_create(struct folder *folder, uint32_t shards, struct
  * is there. */
 static enum pyr_err journals_make(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     char path[PATH_BYTES_MAX];
     folder_path(folder, "wal", path);
     int error = io_make_folder(folder->io, path);
@@ -363,6 +396,8 @@ enum pyr_err folder_open(struct io_loop *loop,
                          struct folder *ret_folder,
                          struct pyr_error *reterr)
 {
+    ASSERT(loop);
+    ASSERT(ret_folder);
     ASSERT(options->path);
 
     struct folder folder = {.io = io_loop_io(loop)};
@@ -415,12 +450,16 @@ enum pyr_err folder_open(struct io_loop *loop,
 
 void folder_close(struct folder *folder)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     io_close(folder->io, folder->lock);
     folder->lock = NULL;
 }
 
 enum pyr_err folder_set_ready(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+
     if (!folder->is_new) {
         return PYR_OK;
     }
@@ -439,6 +478,7 @@ enum pyr_err folder_set_shards(struct folder *folder,
                                uint32_t journals,
                                struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
     ASSERT(shards > 0);
     ASSERT(journals > folder->journals);
 
@@ -456,6 +496,9 @@ enum pyr_err folder_set_shards(struct folder *folder,
 
 enum pyr_err folder_quarantine(struct folder *folder, const char *name, struct pyr_error *reterr)
 {
+    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
+    ASSERT(name);
+
     char from[PATH_BYTES_MAX];
     char to[PATH_BYTES_MAX];
     char kept[PATH_BYTES_MAX];

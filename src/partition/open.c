@@ -16,6 +16,8 @@
 
 static void shard_free(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     while (shard->partitions) {
         recovery_remove(shard, shard->partitions);
     }
@@ -30,6 +32,8 @@ static void shard_free(struct shard *shard)
 
 static enum pyr_err shard_wal_open(struct shard *shard, struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     char name[64];
     char path[PATH_BYTES_MAX];
     (void)snprintf(name, sizeof name, "wal/%u.%u", (unsigned)shard->folder->journals,
@@ -49,6 +53,8 @@ static enum pyr_err shard_wal_open(struct shard *shard, struct pyr_error *reterr
 
 static void shard_describe_build(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     (void)snprintf(shard->describe, sizeof shard->describe, "%s, %s", io_describe(shard->io),
                    wal_describe(shard->wal));
 }
@@ -59,6 +65,7 @@ enum pyr_err shard_open(struct io_loop *loop,
                         struct shard_report *ret_report,
                         struct pyr_error *reterr)
 {
+    ASSERT(loop);
     ASSERT(options->folder);
     ASSERT(options->cache_bytes_max > 0);
 
@@ -104,6 +111,8 @@ enum pyr_err shard_open(struct io_loop *loop,
 /* Let the loop turn until @is_over says so. Nobody else drives any more. */
 static void shard_turn_until(struct shard *shard, bool (*is_over)(const struct shard *shard))
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     shard_step(shard);
     while (!is_over(shard)) {
         io_loop_wait(shard->loop, IO_TIME_NEVER);
@@ -115,6 +124,8 @@ static void shard_turn_until(struct shard *shard, bool (*is_over)(const struct s
 /* Everything appended is in synced segments and in a checkpoint, or never will be. */
 static bool shard_is_saved(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (shard->failure.code != PYR_OK || shard->is_disk_full) {
         return true;
     }
@@ -124,6 +135,8 @@ static bool shard_is_saved(const struct shard *shard)
 
 static bool shard_is_quiet(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
         if (shard->works[index].state != WORK_STATE_FREE) {
             return false;
@@ -134,6 +147,8 @@ static bool shard_is_quiet(const struct shard *shard)
 
 void shard_close(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (!shard) {
         return;
     }
@@ -154,6 +169,8 @@ void shard_close(struct shard *shard)
 /* Kafka's rule for topics, and "-<partition>" behind it. */
 static bool name_is_good(const char *name)
 {
+    ASSERT(name);
+
     size_t bytes = strlen(name);
     if (bytes < 3 || bytes >= LOG_NAME_BYTES_MAX) {
         return false;
@@ -183,6 +200,9 @@ static enum pyr_err log_make(struct shard *shard,
                              struct partition **ret_partition,
                              struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+
     struct log_state state = {.epoch_last = -1};
     uint64_t random[2] = {io_random_seed(shard->io), io_random_seed(shard->io)};
     memcpy(state.id.value, random, sizeof state.id.value);
@@ -208,6 +228,8 @@ static enum pyr_err log_make(struct shard *shard,
 /* Take the next epoch, and name it in the journal before anything is appended under it. */
 static enum pyr_err log_begin_epoch(struct partition *partition, struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     struct shard *shard = partition->shard;
     int32_t round = partition->epoch / EPOCH_NODES;
     if (round >= EPOCH_ROUNDS_MAX) {
@@ -238,6 +260,10 @@ enum pyr_err shard_partition_open(struct shard *shard,
                                   struct partition **ret_partition,
                                   struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+    ASSERT(options);
+
     enum pyr_err err = shard_health(shard, reterr);
     if (err != PYR_OK) {
         return err;
@@ -272,6 +298,7 @@ enum pyr_err shard_partition_open(struct shard *shard,
 
 void shard_partition_release(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(partition->is_held);
     partition->is_held = false;
 }

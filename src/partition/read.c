@@ -18,6 +18,8 @@ static struct bytes chunk_part(const struct cache_chunk *chunk,
                                int64_t offset_end,
                                int64_t *ret_next)
 {
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
     size_t first = chunk->bytes_used;
     size_t position = 0;
     int64_t next = offset;
@@ -47,6 +49,9 @@ enum pyr_err partition_view_take(struct partition *partition,
                                  struct partition_view *ret_view,
                                  struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(ret_view);
+
     if (offset < partition->offset_start || offset > partition->offset_committed) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "offset %" PRId64 " of log '%s' is outside of %" PRId64 " to %" PRId64,
@@ -79,6 +84,9 @@ enum pyr_err partition_view_take(struct partition *partition,
 
 void partition_view_release(struct partition *partition, struct partition_view *view)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(view);
+
     switch (view->kind) {
     case PARTITION_VIEW_NONE:
         break;

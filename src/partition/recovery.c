@@ -32,6 +32,9 @@
 
 static struct partition *partition_find(struct shard *shard, const struct log_id *id)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(id);
+
     for (struct partition *at = shard->partitions; at; at = at->next) {
         if (log_id_equal(&at->id, id)) {
             return at;
@@ -42,6 +45,9 @@ static struct partition *partition_find(struct shard *shard, const struct log_id
 
 struct partition *recovery_named(struct shard *shard, const char *name)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+
     for (struct partition *at = shard->partitions; at; at = at->next) {
         if (strcmp(at->name, name) == 0) {
             return at;
@@ -54,6 +60,9 @@ struct partition *recovery_named(struct shard *shard, const char *name)
  */
 static void report_add(struct shard_report *report, const struct segment_report *found)
 {
+    ASSERT(report);
+    ASSERT(found);
+
     report->segments += found->segments;
     report->batches += found->batches;
     report->records += found->records;
@@ -68,6 +77,9 @@ static enum pyr_err partition_tail_restore(struct partition *partition,
                                            const struct log_state *state,
                                            struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(state->offset_start <= state->offset_end);
+
     struct io *io = partition->shard->io;
     char folder[PATH_BYTES_MAX];
     char path[PATH_BYTES_MAX];
@@ -114,6 +126,10 @@ static enum pyr_err partition_segments_open(struct partition *partition,
                                             struct shard_report *report,
                                             struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(state->offset_start <= state->offset_end);
+    ASSERT(report);
+
     struct shard *shard = partition->shard;
     char folder[PATH_BYTES_MAX];
     folder_path(shard->folder, partition->name, folder);
@@ -150,6 +166,10 @@ enum pyr_err recovery_add(struct shard *shard,
                           struct partition **ret_partition,
                           struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(state->offset_start <= state->offset_end);
+    ASSERT(report);
+
     if (shard->partition_count == SHARD_PARTITIONS_MAX) {
         return err_set(reterr, PYR_ERR_BUSY, "a shard holds at most %d logs", SHARD_PARTITIONS_MAX);
     }
@@ -204,6 +224,8 @@ enum pyr_err recovery_add(struct shard *shard,
 
 void recovery_remove(struct shard *shard, struct partition *partition)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(shard->partitions == partition);
 
     shard->partitions = partition->next;
@@ -221,6 +243,9 @@ static enum pyr_err recover_rows(struct shard *shard,
                                  struct shard_report *report,
                                  struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(report);
+
     struct bytes body = wal_checkpoint_body(shard->wal);
     if (body.count == 0) {
         return PYR_OK;
@@ -242,6 +267,8 @@ static enum pyr_err recover_rows(struct shard *shard,
 
 bool recovery_verify(void *ctx, const struct wal_replay_entry *entry)
 {
+    ASSERT(entry->position < entry->position_end);
+
     (void)ctx;
     struct bytes batch = entry->entry.parts[0];
     struct batch_header header;
@@ -258,6 +285,10 @@ static enum pyr_err recover_log(struct shard *shard,
                                 struct partition **ret_partition,
                                 struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(entry->position < entry->position_end);
+    ASSERT(report);
+
     struct partition *partition = partition_find(shard, &entry->entry.log);
     if (partition) {
         *ret_partition = partition;
@@ -288,6 +319,9 @@ static enum pyr_err recover_cache(struct partition *partition,
                                   const struct wal_entry *entry,
                                   struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(entry->epoch >= 0);
+
     struct shard *shard = partition->shard;
     struct bytes batch = entry->parts[0];
     size_t room_bytes = 0;
@@ -325,6 +359,8 @@ static enum pyr_err recover_truncate(struct partition *partition,
                                      int64_t offset,
                                      struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     if (offset >= partition->offset_end) {
         return PYR_OK;
     }
@@ -354,6 +390,9 @@ static enum pyr_err recover_append(struct partition *partition,
                                    const struct wal_entry *entry,
                                    struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(entry->epoch >= 0);
+
     if (entry->offset > partition->offset_end) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "log '%s': the journal goes on at offset %" PRId64
@@ -377,6 +416,8 @@ static enum pyr_err recover_append(struct partition *partition,
 /* Return the records of the batch that @entry carries. */
 static uint64_t entry_records(const struct wal_entry *entry)
 {
+    ASSERT(entry->epoch >= 0);
+
     struct batch_header header;
     enum pyr_err err = batch_header_read(entry->parts[0], &header, NULL);
     ASSERT(err == PYR_OK); /* recovery_verify has accepted it. */
@@ -388,6 +429,10 @@ static enum pyr_err recover_entry(struct shard *shard,
                                   struct shard_report *report,
                                   struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(entry->position < entry->position_end);
+    ASSERT(report);
+
     struct partition *partition = NULL;
     enum pyr_err err = PYR_OK;
     if (entry->entry.kind != WAL_ENTRY_CHECKPOINT) {
@@ -422,6 +467,9 @@ static enum pyr_err recover_journal(struct shard *shard,
                                     struct shard_report *report,
                                     struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(report);
+
     const struct wal_replay_entry *entry = NULL;
     enum pyr_err err = wal_replay_next(shard->wal, &entry, reterr);
     while (err == PYR_OK && entry) {
@@ -453,6 +501,8 @@ enum pyr_err recovery_run(struct shard *shard,
                           struct shard_report *report,
                           struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(report);
     ASSERT(shard->partition_count == 0);
 
     enum pyr_err err = recover_rows(shard, report, reterr);

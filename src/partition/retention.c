@@ -20,6 +20,8 @@ enum pyr_err partition_delete_before(struct partition *partition,
                                      int64_t offset,
                                      struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     if (offset > partition->offset_committed) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "log '%s': offset %" PRId64 " is past the committed end %" PRId64,
@@ -35,6 +37,8 @@ enum pyr_err partition_delete_before(struct partition *partition,
 /* Decide whether age or bytes move the start of @partition. */
 static void retention_decide(struct partition *partition)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+
     const struct partition_options *options = &partition->options;
     if (options->retention_ms == 0 && options->retention_bytes == 0) {
         return;
@@ -57,6 +61,8 @@ static void retention_decide(struct partition *partition)
 
 void retention_checkpoint_done(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     for (struct partition *at = shard->partitions; at; at = at->next) {
         at->claim_durable = at->claim_written;
         if (at->start_written > at->start_durable) {
@@ -69,6 +75,9 @@ void retention_checkpoint_done(struct shard *shard)
 
 bool retention_plan_removal(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(work->kind < WORK_KINDS);
+
     if (!partition->has_removal || partition->works[WORK_REMOVE]) {
         return false;
     }
@@ -84,6 +93,8 @@ bool retention_plan_removal(struct partition *partition, struct work *work)
 
 void shard_retention_step(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     uint64_t now_ns = io_now_mono_ns(shard->io);
     bool is_due = now_ns >= shard->retention_due_ns;
     if (is_due) {

@@ -21,6 +21,7 @@ void shard_pending_push(struct shard *shard,
                         uint64_t position,
                         int64_t offset_end)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(shard->pending_count < SHARD_PENDING_MAX);
     ASSERT(position >= shard->position_end); /* SHD-2 */
 
@@ -33,6 +34,8 @@ void shard_pending_push(struct shard *shard,
 /* Move the commit lines of all appends that the journal has durable. */
 static void pending_pop_durable(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     uint64_t durable = wal_durable_position(shard->wal);
     shard->progress += durable != shard->durable_seen; /* A gather buffer is free again. */
     shard->durable_seen = durable;
@@ -52,6 +55,7 @@ static void pending_pop_durable(struct shard *shard)
 
 void shard_fail(struct shard *shard, const struct pyr_error *error)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(error->code != PYR_OK);
 
     if (shard->failure.code != PYR_OK) {
@@ -65,6 +69,8 @@ void shard_fail(struct shard *shard, const struct pyr_error *error)
 
 enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     if (shard->failure.code != PYR_OK) {
         return err_set(reterr, shard->failure.code, "%s", shard->failure.message);
     }
@@ -75,6 +81,8 @@ enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr)
 
 void shard_step(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     pending_pop_durable(shard);
     struct pyr_error reason;
     if (wal_state(shard->wal, &reason) == WAL_STATE_FAILED) {
@@ -87,37 +95,51 @@ void shard_step(struct shard *shard)
 
 void shard_kick(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     wal_kick(shard->wal);
 }
 
 void shard_sync_begin(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     (void)wal_sync(shard->wal);
     wal_kick(shard->wal);
 }
 
 uint64_t shard_progress(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     return shard->progress;
 }
 
 bool shard_is_idle(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     return wal_can_flush(shard->wal);
 }
 
 struct io_loop *shard_loop(struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     return shard->loop;
 }
 
 uint64_t shard_written_position(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     return wal_written_position(shard->wal);
 }
 
 size_t shard_batch_bytes_max(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     uint64_t bytes_max = wal_entry_bytes_max(shard->wal);
     ASSERT(bytes_max >= BATCH_HEADER_BYTES);
     ASSERT(bytes_max <= (uint64_t)BATCH_BYTES_MAX);
@@ -127,5 +149,7 @@ size_t shard_batch_bytes_max(const struct shard *shard)
 
 const char *shard_describe(const struct shard *shard)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
     return shard->describe;
 }

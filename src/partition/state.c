@@ -24,6 +24,8 @@ size_t state_header_bytes(void)
 
 size_t state_row_bytes(const struct log_state *state)
 {
+    ASSERT(state->offset_start <= state->offset_end);
+
     size_t name_bytes = strlen(state->name);
     ASSERT(name_bytes < LOG_NAME_BYTES_MAX);
     return ROW_FIXED_BYTES + (size_t)ROW_EPOCH_BYTES * state->epoch_count + name_bytes +
@@ -32,6 +34,8 @@ size_t state_row_bytes(const struct log_state *state)
 
 void state_header_put(uint8_t *data, uint32_t count)
 {
+    ASSERT(data);
+
     memset(data, 0, STATE_HEADER_BYTES);
     memcpy(data, state_magic, sizeof state_magic);
     put_le16(data + 4, STATE_VERSION);
@@ -97,6 +101,9 @@ enum pyr_err state_header_get(struct bytes body, uint32_t *ret_count, struct pyr
 /* Fill the fixed fields of the row at @data. */
 static void row_fixed_get(const uint8_t *data, struct log_state *state)
 {
+    ASSERT(data);
+    ASSERT(state->offset_start <= state->offset_end);
+
     memcpy(state->id.value, data + 4, LOG_ID_BYTES);
     state->promise = (int32_t)get_le32(data + 20);
     state->epoch_last = (int32_t)get_le32(data + 24);
@@ -116,6 +123,7 @@ enum pyr_err state_row_get(struct bytes body,
                            struct log_state *ret_state,
                            struct pyr_error *reterr)
 {
+    ASSERT(ret_state);
     ASSERT(*position <= body.count);
 
     const uint8_t *data = body.data + *position;
@@ -155,6 +163,7 @@ enum pyr_err state_row_get(struct bytes body,
 
 struct segment_epoch state_epoch_get(const struct log_state *state, uint32_t index)
 {
+    ASSERT(state->offset_start <= state->offset_end);
     ASSERT(index < state->epoch_count);
 
     const uint8_t *row = state->epoch_bytes.data + (size_t)ROW_EPOCH_BYTES * index;

@@ -20,11 +20,16 @@
 /* Names in the data folder that are not logs. */
 static bool name_is_reserved(const char *name)
 {
+    ASSERT(name);
+
     return strcmp(name, "wal") == 0 || strcmp(name, "quarantine") == 0;
 }
 
 static bool shard_has_log(const struct shard *shard, const char *name)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+
     for (const struct partition *at = shard->partitions; at; at = at->next) {
         if (strcmp(at->name, name) == 0) {
             return true;
@@ -39,6 +44,9 @@ static enum pyr_err folder_has_segments(struct shard *shard,
                                         bool *ret_has,
                                         struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+
     char path[PATH_BYTES_MAX];
     folder_path(shard->folder, name, path);
     struct io_entries entries;
@@ -64,6 +72,10 @@ static enum pyr_err stranger_look(struct shard *shard,
                                   struct shard_report *report,
                                   struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(name);
+    ASSERT(report);
+
     char path[PATH_BYTES_MAX];
     folder_path(shard->folder, name, path);
     struct segment_metadata metadata;
@@ -88,6 +100,8 @@ enum pyr_err strangers_find(struct shard *shard,
                             struct shard_report *report,
                             struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(report);
     ASSERT(!shard->strangers.rows);
 
     struct io_entries entries;
@@ -117,6 +131,9 @@ enum pyr_err strangers_settle(struct shard *shard,
                               struct shard_report *report,
                               struct pyr_error *reterr)
 {
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(report);
+
     for (size_t index = 0; index < shard->strangers.count; index++) {
         const struct shard_stranger *stranger = &shard->strangers.rows[index];
         if (stranger->is_known) {

@@ -13,6 +13,8 @@
 /* Read the part of the last block below the synced end, for the checkpoint (state.h). */
 static void work_tail_read(struct work *work)
 {
+    ASSERT(work->kind < WORK_KINDS);
+
     const struct segment_sync *sync = &work->as.sync;
     char path[PATH_BYTES_MAX];
     int64_t position = (int64_t)align_down(sync->end.bytes, BLOCK_BYTES);
@@ -42,6 +44,8 @@ static void work_tail_read(struct work *work)
 /* On a pool thread: touches only what the plan put into the slot. */
 static void work_run(struct io_job *job)
 {
+    ASSERT(job->ctx);
+
     struct work *work = job->ctx;
     switch (work->kind) {
     case WORK_APPEND:
@@ -68,6 +72,8 @@ static void work_run(struct io_job *job)
 
 static void work_done(struct io_job *job)
 {
+    ASSERT(job->ctx);
+
     struct work *work = job->ctx;
     ASSERT(work->state == WORK_STATE_RUNNING);
     work->state = WORK_STATE_FINISHED;
@@ -75,6 +81,8 @@ static void work_done(struct io_job *job)
 
 void work_start(struct work *work, struct io_loop *loop)
 {
+    ASSERT(work->kind < WORK_KINDS);
+    ASSERT(loop);
     ASSERT(work->state != WORK_STATE_RUNNING);
 
     work->state = WORK_STATE_RUNNING;
@@ -84,6 +92,7 @@ void work_start(struct work *work, struct io_loop *loop)
 
 void work_run_now(struct work *work)
 {
+    ASSERT(work->kind < WORK_KINDS);
     ASSERT(work->state != WORK_STATE_RUNNING);
 
     work->job = (struct io_job){.run = work_run, .done = work_done, .ctx = work};
