@@ -17,6 +17,8 @@
 
 int64_t log_offset_next(const struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
+
     return log->partition->offset_end + (log->has_room ? log->builder.record_count : 0);
 }
 
@@ -24,6 +26,8 @@ int64_t log_offset_next(const struct pyr_log *log)
 
 static void gathering_add(struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
+
     if (log->is_listed) {
         return;
     }
@@ -35,6 +39,8 @@ static void gathering_add(struct pyr_log *log)
 
 static void gathering_remove(struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
+
     struct pyr_log **at = &log->store->gathering;
     while (*at && *at != log) {
         at = &(*at)->next;
@@ -49,6 +55,8 @@ static void gathering_remove(struct pyr_log *log)
 
 enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     if (!log->has_room) {
         return PYR_OK;
     }
@@ -74,6 +82,7 @@ enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr)
 
 void log_drop(struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
     ASSERT(log->has_room);
 
     partition_unreserve(log->partition);
@@ -87,17 +96,23 @@ void log_drop(struct pyr_log *log)
 /* Return when @log's batch has to be sealed: half of the interval is left for the journal. */
 static uint64_t seal_deadline_ns(const struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
+
     return log->gathered_since_ns + log->partition->options.interval_ns / 2;
 }
 
 /* Waking is all the timer is for: the turn after the dispatch seals what is due. */
 static void gather_timer_fire(struct io_timer *timer)
 {
+    ASSERT(timer);
+
     (void)timer;
 }
 
 void log_seal_ready(struct pyr_store *store, bool is_forced)
 {
+    ASSERT(store->loop);
+
     bool is_idle = shard_is_idle(store->shard);
     uint64_t now_ns = store->gathering ? io_now_mono_ns(store->io) : 0;
     uint64_t next_ns = IO_TIME_NEVER;
@@ -128,6 +143,8 @@ void log_seal_ready(struct pyr_store *store, bool is_forced)
 
 static struct record record_of(const struct pyr_record *record, int64_t now_ms)
 {
+    ASSERT(record);
+
     return (struct record){
         .timestamp = record->timestamp_ms != 0 ? record->timestamp_ms : now_ms,
         .key = {.data = record->key, .count = record->key_bytes},
@@ -141,6 +158,9 @@ static enum pyr_err log_encode(struct pyr_log *log,
                                int64_t now_ms,
                                struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+    ASSERT(record);
+
     struct record encoded = record_of(record, now_ms);
     struct record_header headers[RECORD_HEADERS_MAX];
     for (size_t index = 0; index < record->header_count; index++) {
@@ -156,6 +176,8 @@ static enum pyr_err log_encode(struct pyr_log *log,
 /* Return an upper bound of what @record takes, without copying its headers. */
 static size_t record_bytes_max(const struct pyr_record *record)
 {
+    ASSERT(record);
+
     struct record plain = record_of(record, 1);
     size_t bytes = builder_record_bytes_max(&plain);
     for (size_t index = 0; index < record->header_count; index++) {
@@ -168,6 +190,7 @@ static size_t record_bytes_max(const struct pyr_record *record)
 /* Begin a batch with room for @bytes of records at least. */
 static enum pyr_err log_begin(struct pyr_log *log, size_t bytes, struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
     ASSERT(!log->has_room);
 
     struct bytes_mut room;
@@ -189,6 +212,9 @@ static enum pyr_err log_gather_one(struct pyr_log *log,
                                    int64_t now_ms,
                                    struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+    ASSERT(record);
+
     enum pyr_err err = shard_health(log->store->shard, reterr);
     if (err == PYR_OK && log->is_sealed) {
         err = log_seal(log, reterr);
@@ -219,6 +245,9 @@ static enum pyr_err log_gather_batch(struct pyr_log *log,
                                      size_t count,
                                      struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+    ASSERT(records);
+
     size_t bytes = 0;
     for (size_t index = 0; index < count; index++) {
         bytes += record_bytes_max(&records[index]);
@@ -247,6 +276,8 @@ static enum pyr_err log_gather_batch(struct pyr_log *log,
  * a negative timestamp. */
 static bool record_is_odd(const struct pyr_record *record)
 {
+    ASSERT(record);
+
     bool is_odd = (!record->key && record->key_bytes > 0) ||
                   (!record->value && record->value_bytes > 0) ||
                   (!record->headers && record->header_count > 0) || record->timestamp_ms < 0;
@@ -261,6 +292,8 @@ static bool record_is_odd(const struct pyr_record *record)
  * each part is compared first. */
 static bool record_bytes_add(const struct pyr_record *record, size_t bytes_max, size_t *bytes)
 {
+    ASSERT(record);
+
     bool is_large = record->key_bytes > bytes_max || record->value_bytes > bytes_max;
     size_t headers = 0;
     for (size_t index = 0; !is_large && index < record->header_count; index++) {
@@ -278,6 +311,8 @@ static enum pyr_err records_check(const struct pyr_log *log,
                                   size_t count,
                                   struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     enum pyr_err err = store_check_fork(log->store, reterr);
     if (err != PYR_OK) {
         return err;
@@ -316,6 +351,9 @@ static enum pyr_err log_gather(struct pyr_log *log,
                                size_t count,
                                struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+    ASSERT(records);
+
     struct pyr_store *store = log->store;
     enum pyr_err err = PYR_ERR_BUSY;
     while (err == PYR_ERR_BUSY) {
@@ -331,6 +369,8 @@ static enum pyr_err log_gather(struct pyr_log *log,
 /* Give the journal what the policy wants to have there now. */
 static enum pyr_err log_push(struct pyr_log *log, struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     const struct partition_options *options = &log->partition->options;
     enum pyr_err err = PYR_OK;
     if (options->policy == PARTITION_POLICY_ALWAYS) {
@@ -350,6 +390,9 @@ static void receipt_fill(const struct pyr_log *log,
                          size_t count,
                          struct pyr_receipt *receipt)
 {
+    ASSERT(log->store->loop);
+    ASSERT(receipt);
+
     *receipt = (struct pyr_receipt){
         .offset = offset_end - (int64_t)count,
         .offset_end = offset_end,
@@ -365,6 +408,8 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
                                   struct pyr_receipt *ret_receipt,
                                   struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     enum pyr_err err = records_check(log, records, count, reterr);
     if (err != PYR_OK) {
         return err;
@@ -383,79 +428,14 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
     return err;
 }
 
-/* What an append to a log waits for before it is acknowledged. */
-enum append_wait {
-    APPEND_WAIT_NONE,
-    APPEND_WAIT_HANDED,
-    APPEND_WAIT_COMMITTED,
-};
-
-static enum append_wait append_wait_of(const struct pyr_log *log)
-{
-    const struct partition_options *options = &log->partition->options;
-    if (options->policy == PARTITION_POLICY_ALWAYS || !options->is_cached) {
-        return APPEND_WAIT_COMMITTED;
-    }
-    return options->hand_over_at_once ? APPEND_WAIT_HANDED : APPEND_WAIT_NONE;
-}
-
-/* Wait with the lock held for @kind; the lock is given back. */
-static enum pyr_err log_wait_unlock(struct pyr_log *log,
-                                    enum waiter_kind kind,
-                                    int64_t offset_end,
-                                    uint64_t deadline_ns,
-                                    struct pyr_error *reterr)
-{
-    struct waiter waiter = {.kind = kind, .log = log, .offset_end = offset_end};
-    if (waiter_is_ready(log->store, &waiter)) {
-        store_tend(log->store);
-        store_unlock(log->store);
-        return PYR_OK;
-    }
-    enum pyr_err err = shard_health(log->store->shard, reterr);
-    if (err != PYR_OK) {
-        store_unlock(log->store);
-        return err;
-    }
-    err = store_wait_unlock(log->store, &waiter, deadline_ns);
-    if (err == PYR_ERR_TIMEOUT) {
-        return err_set(reterr, err, "log '%s': not there yet", log->partition->name);
-    }
-    if (err != PYR_OK) {
-        store_lock(log->store);
-        (void)shard_health(log->store->shard, reterr); /* For its text. */
-        store_unlock(log->store);
-    }
-    return err;
-}
-
-/* Wait with the lock held for what the policy promises below @offset_end; the lock is given back.
- */
-static enum pyr_err append_wait_unlock(struct pyr_log *log,
-                                       int64_t offset_end,
-                                       uint64_t deadline_ns,
-                                       struct pyr_error *reterr)
-{
-    switch (append_wait_of(log)) {
-    case APPEND_WAIT_NONE:
-        store_tend(log->store);
-        store_unlock(log->store);
-        return PYR_OK;
-    case APPEND_WAIT_HANDED:
-        return log_wait_unlock(log, WAITER_HANDED, offset_end, deadline_ns, reterr);
-    case APPEND_WAIT_COMMITTED:
-        return log_wait_unlock(log, WAITER_COMMITTED, offset_end, deadline_ns, reterr);
-    }
-    ASSERT(false);
-    return PYR_ERR_INVALID;
-}
-
 enum pyr_err pyr_log_append_batch(struct pyr_log *log,
                                   const struct pyr_record *records,
                                   size_t count,
                                   struct pyr_receipt *ret_receipt,
                                   struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     struct pyr_receipt receipt;
     enum pyr_err err = records_check(log, records, count, reterr);
     if (err != PYR_OK) {
@@ -474,7 +454,7 @@ enum pyr_err pyr_log_append_batch(struct pyr_log *log,
         return err;
     }
     bool is_always = log->partition->options.policy == PARTITION_POLICY_ALWAYS;
-    err = append_wait_unlock(log, offset_end, IO_TIME_NEVER, reterr);
+    err = log_wait_promise_unlock(log, offset_end, IO_TIME_NEVER, reterr);
     if (err == PYR_OK && ret_receipt) {
         receipt.copies_durable = is_always ? 1 : receipt.copies_durable;
         *ret_receipt = receipt;
@@ -487,47 +467,7 @@ enum pyr_err pyr_log_append(struct pyr_log *log,
                             struct pyr_receipt *ret_receipt,
                             struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     return pyr_log_append_batch(log, record, 1, ret_receipt, reterr);
-}
-
-/* Return the time @timeout_ms from now, by the monotonic clock. */
-uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms)
-{
-    if (timeout_ms < 0 || timeout_ms > TIMEOUT_MS_MAX) {
-        return IO_TIME_NEVER;
-    }
-    return io_now_mono_ns(store->io) + (uint64_t)timeout_ms * 1000000;
-}
-
-enum pyr_err pyr_log_wait(struct pyr_log *log,
-                          int64_t offset_end,
-                          int64_t timeout_ms,
-                          struct pyr_error *reterr)
-{
-    enum pyr_err err = store_check_fork(log->store, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    uint64_t deadline_ns = store_deadline_ns(log->store, timeout_ms);
-    store_lock(log->store);
-    if (offset_end > log_offset_next(log)) {
-        store_unlock(log->store);
-        return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
-                       "offset %" PRId64 " of log '%s' was not handed out", offset_end,
-                       log->partition->name);
-    }
-    return append_wait_unlock(log, offset_end, deadline_ns, reterr);
-}
-
-enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)
-{
-    enum pyr_err err = store_check_fork(log->store, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    store_lock(log->store);
-    int64_t offset_end = log_offset_next(log);
-    log_seal_ready(log->store, true);
-    shard_sync_begin(log->store->shard);
-    return log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
 }

@@ -7,6 +7,8 @@
 
 enum pyr_err pyr_log_delete_before(struct pyr_log *log, int64_t offset, struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     struct pyr_store *store = log->store;
     enum pyr_err err = store_check_fork(store, reterr);
     if (err != PYR_OK) {

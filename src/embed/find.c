@@ -16,6 +16,8 @@ static enum pyr_err time_place(struct pyr_log *log,
                                int64_t *ret_offset,
                                struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     struct pyr_store *store = log->store;
     struct partition *partition = log->partition;
     struct segment_view view;
@@ -43,6 +45,8 @@ static enum pyr_err time_scan(struct pyr_reader *reader,
                               int64_t *ret_offset,
                               struct pyr_error *reterr)
 {
+    ASSERT(reader);
+
     struct pyr_record record = {.timestamp_ms = INT64_MIN};
     enum pyr_err err = PYR_OK;
     while (err == PYR_OK && record.timestamp_ms < timestamp_ms) {
@@ -57,6 +61,8 @@ enum pyr_err pyr_log_find_time(struct pyr_log *log,
                                struct pyr_position *ret_position,
                                struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     struct pyr_store *store = log->store;
     struct pyr_reader *reader = NULL;
     int64_t offset = 0;

@@ -52,6 +52,13 @@ int64_t log_offset_next(const struct pyr_log *log);
  */
 MUST_CHECK enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr);
 
+/** Wait until everything below @offset_end has what the log's policy promises. The lock is held by
+ * the caller, and given back before the return. Errors as store_wait_unlock, with text. */
+enum pyr_err log_wait_promise_unlock(struct pyr_log *log,
+                                     int64_t offset_end,
+                                     uint64_t deadline_ns,
+                                     struct pyr_error *reterr);
+
 /** Drop what gathers in @log, which has failed. With the lock. */
 void log_drop(struct pyr_log *log);
 

@@ -97,12 +97,16 @@ static enum pyr_err log_options_check(const struct pyr_log_options *options,
 
 static bool keeper_has_work(const struct pyr_store *store, uint64_t now_ns)
 {
+    ASSERT(store->loop);
+
     return io_loop_pending(store->loop) > 0 || io_loop_timer_ns(store->loop) <= now_ns;
 }
 
 /* Sleep until woken or @until_ns. With the lock. */
 static void keeper_sleep(struct pyr_store *store, uint64_t until_ns)
 {
+    ASSERT(store->loop);
+
     store->keeper_until_ns = until_ns;
     int error = 0;
     if (until_ns == IO_TIME_NEVER) {
@@ -139,6 +143,8 @@ static void *keeper_run(void *ctx)
 
 static enum pyr_err keeper_start(struct pyr_store *store, struct pyr_error *reterr)
 {
+    ASSERT(store->loop);
+
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
@@ -156,6 +162,8 @@ static enum pyr_err keeper_start(struct pyr_store *store, struct pyr_error *rete
 
 static void keeper_stop(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     if (!store->has_keeper) {
         return;
     }
@@ -176,6 +184,8 @@ static void keeper_stop(struct pyr_store *store)
  * before sleeping. */
 static int store_lock_init(struct pyr_store *store)
 {
+    ASSERT(store);
+
     pthread_mutexattr_t attributes;
     int error = pthread_mutexattr_init(&attributes);
     if (error == 0) {
@@ -190,6 +200,8 @@ static int store_lock_init(struct pyr_store *store)
 
 static enum pyr_err store_sync_init(struct pyr_store *store, struct pyr_error *reterr)
 {
+    ASSERT(store);
+
     pthread_condattr_t attributes;
     int error = pthread_condattr_init(&attributes);
     if (error == 0) {
@@ -221,6 +233,9 @@ static enum pyr_err store_world_open(struct pyr_store *store,
                                      const struct pyr_store_options *options,
                                      struct pyr_error *reterr)
 {
+    ASSERT(store);
+    ASSERT(options);
+
     const enum io_backend backends[] = {IO_BACKEND_AUTO, IO_BACKEND_POSIX, IO_BACKEND_URING};
     const struct io_options io_options = {.backend = backends[options->backend], .job_threads = 2};
     enum pyr_err err = io_create(&io_options, &store->io, reterr);
@@ -240,6 +255,9 @@ static void recovery_fill(struct pyr_store *store,
                           const struct shard_report *report,
                           uint64_t duration_ns)
 {
+    ASSERT(store->loop);
+    ASSERT(report);
+
     store->recovery = (struct pyr_recovery){
         .partitions = report->partitions,
         .segments = report->segments,
@@ -260,6 +278,10 @@ static enum pyr_err store_shard_open(struct pyr_store *store,
                                      const struct pyr_store_options *options,
                                      struct pyr_error *reterr)
 {
+    ASSERT(store->loop);
+    ASSERT(path);
+    ASSERT(options);
+
     const struct folder_options folder_options = {.path = path, .must_exist = options->must_exist};
     enum pyr_err err = folder_open(store->loop, &folder_options, &store->folder, reterr);
     if (err != PYR_OK) {
@@ -290,6 +312,8 @@ static enum pyr_err store_shard_open(struct pyr_store *store,
 /* Undo what was opened, in reverse; accepts a half-open store. */
 static void store_free(struct pyr_store *store)
 {
+    ASSERT(store);
+
     shard_close(store->shard);
     if (store->loop) {
         io_timer_stop(store->loop, &store->gather_timer);
@@ -360,11 +384,15 @@ void pyr_store_close(struct pyr_store *store)
 
 void pyr_store_recovery(struct pyr_store *store, struct pyr_recovery *ret_recovery)
 {
+    ASSERT(store->loop);
+
     *ret_recovery = store->recovery;
 }
 
 const char *pyr_store_describe(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     return store->describe;
 }
 
@@ -373,6 +401,9 @@ const char *pyr_store_describe(struct pyr_store *store)
 static struct partition_options partition_options_of(const struct pyr_store *store,
                                                      const struct pyr_log_options *options)
 {
+    ASSERT(store->loop);
+    ASSERT(options);
+
     const enum partition_policy policies[] = {PARTITION_POLICY_ALWAYS, PARTITION_POLICY_BATCH,
                                               PARTITION_POLICY_OS};
 
@@ -399,6 +430,8 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
                            struct pyr_log **ret_log,
                            struct pyr_error *reterr)
 {
+    ASSERT(store->loop);
+
     struct pyr_log_options defaults;
     pyr_log_options_init(&defaults);
     const struct pyr_log_options *given = options ? options : &defaults;
@@ -493,6 +526,8 @@ void pyr_log_close(struct pyr_log *log)
 
 struct pyr_store *pyr_log_store(struct pyr_log *log)
 {
+    ASSERT(log->store->loop);
+
     return log->store;
 }
 

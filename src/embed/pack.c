@@ -14,6 +14,9 @@
 
 enum pyr_err packer_init(struct packer *packer, struct io *io, struct pyr_error *reterr)
 {
+    ASSERT(packer->scratch.count == 0 || packer->scratch.data);
+    ASSERT(io);
+
     *packer = (struct packer){.io = io};
     packer->workspace.count = compress_pack_workspace_bytes();
     packer->workspace.data = io_alloc(io, packer->workspace.count, COMPRESS_WORKSPACE_ALIGNMENT);
@@ -28,6 +31,8 @@ enum pyr_err packer_init(struct packer *packer, struct io *io, struct pyr_error 
 
 void packer_deinit(struct packer *packer)
 {
+    ASSERT(packer->scratch.count == 0 || packer->scratch.data);
+
     if (packer->io) {
         io_free(packer->io, packer->workspace.data);
         io_free(packer->io, packer->scratch.data);
@@ -39,6 +44,9 @@ void packer_deinit(struct packer *packer)
  * leave it. */
 static size_t pack_try(struct packer *packer, const struct builder *builder)
 {
+    ASSERT(packer->scratch.count == 0 || packer->scratch.data);
+    ASSERT(builder);
+
     struct bytes records = builder_records(builder);
     if (!packer->io || !adaptive_should_try(&packer->adaptive, records.count)) {
         return 0;
@@ -61,6 +69,7 @@ static size_t pack_try(struct packer *packer, const struct builder *builder)
 
 size_t packer_seal(struct packer *packer, struct builder *builder)
 {
+    ASSERT(packer->scratch.count == 0 || packer->scratch.data);
     ASSERT(builder->record_count > 0);
 
     const struct batch_stamp stamp = BATCH_STAMP_NONE;

@@ -54,6 +54,8 @@ struct pyr_reader {
 
 static void run_release(struct pyr_reader *reader)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     if (reader->view.kind != PARTITION_VIEW_NONE) {
         store_lock(reader->log->store);
         partition_view_release(reader->log->partition, &reader->view);
@@ -88,6 +90,8 @@ static enum pyr_err buffer_grow(uint8_t **buffer,
 /* Read a run from the segment view that the reader holds; give the view back. */
 static enum pyr_err run_from_segment(struct pyr_reader *reader, struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     struct segment_run run = {0};
     enum pyr_err err =
         buffer_grow(&reader->buffer, &reader->buffer_bytes, READ_BYTES_DEFAULT, reterr);
@@ -120,6 +124,8 @@ static enum pyr_err run_wait_unlock(struct pyr_reader *reader,
                                     uint64_t deadline_ns,
                                     struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     struct pyr_store *store = reader->log->store;
     if (deadline_ns == 0) {
         store_unlock(store);
@@ -147,6 +153,8 @@ static enum pyr_err run_fetch(struct pyr_reader *reader,
                               uint64_t deadline_ns,
                               struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     enum pyr_err err = PYR_OK;
     run_release(reader);
     while (err == PYR_OK && reader->run.count == 0) {
@@ -186,6 +194,10 @@ static enum pyr_err batch_unpack(struct pyr_reader *reader,
                                  struct bytes *ret_records,
                                  struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+    ASSERT(header->bytes >= BATCH_HEADER_BYTES);
+    ASSERT(ret_records);
+
     if (batch_codec(header) == BATCH_CODEC_NONE) {
         *ret_records = batch_records(batch, header);
         return PYR_OK;
@@ -226,6 +238,8 @@ static enum pyr_err batch_unpack(struct pyr_reader *reader,
 /* Begin to walk the next batch of the run; skip control batches. */
 static enum pyr_err batch_next(struct pyr_reader *reader, struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     struct bytes rest = {reader->run.data + reader->run_position,
                          reader->run.count - reader->run_position};
     struct batch_header header;
@@ -252,6 +266,10 @@ static void record_fill(struct pyr_reader *reader,
                         const struct record_view *view,
                         struct pyr_record *record)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+    ASSERT(view);
+    ASSERT(record);
+
     *record = (struct pyr_record){.offset = view->offset,
                                   .timestamp_ms = view->timestamp,
                                   .key = view->key.data,
@@ -281,6 +299,9 @@ static bool run_next_record(struct pyr_reader *reader,
                             enum pyr_err *ret_err,
                             struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+    ASSERT(view);
+
     for (;;) {
         if (reader->is_walking) {
             while (walk_next(&reader->walk, view)) {
@@ -307,6 +328,8 @@ enum pyr_err pyr_reader_next(struct pyr_reader *reader,
                              struct pyr_record *ret_record,
                              struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     struct record_view view;
     enum pyr_err err = store_check_fork(reader->log->store, reterr);
     if (err == PYR_OK && run_next_record(reader, &view, &err, reterr)) {
@@ -335,6 +358,8 @@ enum pyr_err pyr_reader_next_bytes(struct pyr_reader *reader,
                                    size_t *ret_bytes,
                                    struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     enum pyr_err err = store_check_fork(reader->log->store, reterr);
     if (err != PYR_OK) {
         return err;
@@ -357,6 +382,8 @@ static enum pyr_err offset_resolve(struct pyr_log *log,
                                    int64_t *ret_offset,
                                    struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     store_lock(log->store);
     int64_t first = log->partition->offset_start;
     int64_t end = log->partition->offset_committed;
@@ -376,6 +403,8 @@ enum pyr_err pyr_reader_open(struct pyr_log *log,
                              struct pyr_reader **ret_reader,
                              struct pyr_error *reterr)
 {
+    ASSERT(log->store->loop);
+
     int64_t resolved = 0;
     enum pyr_err err = store_check_fork(log->store, reterr);
     if (err == PYR_OK) {
@@ -408,6 +437,8 @@ void pyr_reader_close(struct pyr_reader *reader)
 
 enum pyr_err pyr_reader_seek(struct pyr_reader *reader, int64_t offset, struct pyr_error *reterr)
 {
+    ASSERT(reader->run_position <= reader->run.count);
+
     int64_t resolved = 0;
     enum pyr_err err = store_check_fork(reader->log->store, reterr);
     if (err == PYR_OK) {

@@ -16,18 +16,24 @@
 
 void store_lock(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     int error = pthread_mutex_lock(&store->lock);
     ASSERT(error == 0);
 }
 
 void store_unlock(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     int error = pthread_mutex_unlock(&store->lock);
     ASSERT(error == 0);
 }
 
 enum pyr_err store_check_fork(const struct pyr_store *store, struct pyr_error *reterr)
 {
+    ASSERT(store);
+
     if (*store->fork_mark != 1) {
         return err_set(
             reterr, PYR_ERR_FORKED,
@@ -41,6 +47,9 @@ enum pyr_err store_check_fork(const struct pyr_store *store, struct pyr_error *r
 
 bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
 {
+    ASSERT(store->loop);
+    ASSERT(waiter->kind <= WAITER_PROGRESS);
+
     switch (waiter->kind) {
     case WAITER_COMMITTED:
         return waiter->log->partition->offset_committed >= waiter->offset_end;
@@ -58,6 +67,8 @@ bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
 
 static void waiter_push(struct pyr_store *store, struct waiter *waiter)
 {
+    ASSERT(store->loop);
+    ASSERT(waiter->kind <= WAITER_PROGRESS);
     ASSERT(!waiter->is_listed);
 
     waiter->is_listed = true;
@@ -73,6 +84,8 @@ static void waiter_push(struct pyr_store *store, struct waiter *waiter)
 
 static void waiter_remove(struct pyr_store *store, struct waiter *waiter)
 {
+    ASSERT(store->loop);
+    ASSERT(waiter->kind <= WAITER_PROGRESS);
     ASSERT(waiter->is_listed);
 
     waiter->is_listed = false;
@@ -93,6 +106,8 @@ static void waiter_remove(struct pyr_store *store, struct waiter *waiter)
  * themselves, and setting it is the last touch. */
 static struct waiter *waiters_take_ready(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     enum pyr_err health = shard_health(store->shard, NULL);
     struct waiter *taken = NULL;
     struct waiter *waiter = store->waiters_first;
@@ -102,7 +117,7 @@ static struct waiter *waiters_take_ready(struct pyr_store *store)
         if (is_ready || health != PYR_OK) {
             waiter_remove(store, waiter);
             waiter->err = is_ready ? PYR_OK : health;
-            bool must_post = !waiter->is_posted;
+            bool must_post = !waiter->is_posted; /* EMB-3 */
             if (must_post) {
                 waiter->is_posted = true;
                 waiter->next = taken;
@@ -119,8 +134,11 @@ static struct waiter *waiters_take_ready(struct pyr_store *store)
  * straight on. */
 static void waiters_post(struct waiter *taken)
 {
+    ASSERT(taken->kind <= WAITER_PROGRESS);
+
     while (taken) {
         struct waiter *next = taken->next;
+        ASSERT(taken->is_posted); /* EMB-3 */
         int error = sem_post(&taken->wake);
         ASSERT(error == 0);
         taken = next;
@@ -131,6 +149,8 @@ static void waiters_post(struct waiter *taken)
 
 void store_tend(struct pyr_store *store)
 {
+    ASSERT(store->loop);
+
     if (store->is_driven) {
         return;
     }
@@ -160,6 +180,7 @@ void store_tend(struct pyr_store *store)
  * before and after. */
 void store_drive(struct pyr_store *store, uint64_t deadline_ns)
 {
+    ASSERT(store->loop);
     ASSERT(!store->is_driven); /* EMB-1 */
 
     store->is_driven = true;
@@ -182,6 +203,8 @@ void store_drive(struct pyr_store *store, uint64_t deadline_ns)
 /* Sleep on the own semaphore. Returns false if the deadline passed first. */
 static bool waiter_sleep(struct waiter *waiter, uint64_t deadline_ns)
 {
+    ASSERT(waiter->kind <= WAITER_PROGRESS);
+
     const struct timespec until = {.tv_sec = (time_t)(deadline_ns / 1000000000),
                                    .tv_nsec = (long)(deadline_ns % 1000000000)};
     for (;;) {
@@ -200,6 +223,9 @@ static bool waiter_sleep(struct waiter *waiter, uint64_t deadline_ns)
 
 enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, uint64_t deadline_ns)
 {
+    ASSERT(store->loop);
+    ASSERT(waiter->kind <= WAITER_PROGRESS);
+
     int error = sem_init(&waiter->wake, 0, 0);
     ASSERT(error == 0);
     waiter->progress = shard_progress(store->shard);

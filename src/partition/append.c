@@ -65,6 +65,7 @@ enum pyr_err partition_reserve(struct partition *partition,
 
 void partition_unreserve(struct partition *partition)
 {
+    ASSERT(partition->shard);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     cache_unreserve(&partition->shard->cache, &partition->cached);
@@ -73,6 +74,7 @@ void partition_unreserve(struct partition *partition)
 /* Translate the log's policy into what the journal is asked for. */
 static struct wal_need append_need(const struct partition *partition, uint64_t since_ns)
 {
+    ASSERT(partition->options.policy <= PARTITION_POLICY_OS);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     const struct partition_options *options = &partition->options;

@@ -14,7 +14,7 @@
 
 void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
 {
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(cache);
     ASSERT(io);
 
     *cache = (struct cache){.io = io, .bytes_max = bytes_max};

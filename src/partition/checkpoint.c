@@ -83,6 +83,7 @@ static bool checkpoint_advance(struct shard *shard, struct partition *partition)
 /* Start work for the logs that are behind their targets. Returns whether none is. */
 static bool checkpoint_flush(struct shard *shard)
 {
+    ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     /* Everything before `checkpoint_next` has reached its target; nothing ever falls behind again.
@@ -177,6 +178,7 @@ static void checkpoint_retry_later(struct shard *shard)
 
 static void checkpoint_write(struct shard *shard)
 {
+    ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     struct bytes_mut body;

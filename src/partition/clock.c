@@ -32,6 +32,7 @@ enum {
 
 void clock_begin(struct partition *partition, bool accepts_step)
 {
+    ASSERT(partition->clock_ms >= 0);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     struct io *io = partition->shard->io;
@@ -44,6 +45,7 @@ void clock_begin(struct partition *partition, bool accepts_step)
 
 int64_t clock_now_ms(struct partition *partition)
 {
+    ASSERT(partition->clock_ms >= 0);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     struct io *io = partition->shard->io;
@@ -64,6 +66,7 @@ int64_t clock_now_ms(struct partition *partition)
 
 bool clock_is_due(struct partition *partition)
 {
+    ASSERT(partition->clock_ms >= 0);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     return partition->options.retention_ms > 0 &&
@@ -72,6 +75,7 @@ bool clock_is_due(struct partition *partition)
 
 enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
 {
+    ASSERT(!cache_is_reserved(&partition->cached));
     ASSERT(partition->offset_written <= partition->offset_end);
 
     struct shard *shard = partition->shard;
@@ -105,6 +109,7 @@ enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
 
 bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *ret_ms)
 {
+    ASSERT(batch.count >= BATCH_HEADER_BYTES);
     ASSERT(header->bytes >= BATCH_HEADER_BYTES);
 
     if (!batch_is_control(header) || batch_codec(header) != BATCH_CODEC_NONE) {

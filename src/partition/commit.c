@@ -13,6 +13,7 @@
 /* Move the commit point to where the rule puts it. */
 static void commit_advance(struct partition *partition)
 {
+    ASSERT(partition->offset_committed <= partition->offset_end);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     bool waits_for_disk = partition->options.policy == PARTITION_POLICY_ALWAYS;

@@ -19,6 +19,8 @@
 /* Return whether enough is new in @partition. */
 static bool compaction_is_due(const struct partition *partition)
 {
+    ASSERT(partition->segments);
+    ASSERT(partition->claim_durable <= partition->claim_written);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     uint64_t bytes = segment_log_bytes(partition->segments);
@@ -76,6 +78,7 @@ static void compaction_end(struct partition *partition, bool is_done)
 
 bool compaction_plan(struct partition *partition, struct work *work)
 {
+    ASSERT(work->state == WORK_STATE_FREE);
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(work->kind < WORK_KINDS);
 
@@ -114,6 +117,7 @@ void compaction_stop(struct partition *partition)
 
 void shard_compaction_step(struct shard *shard, bool is_look_due)
 {
+    ASSERT(shard->compactions <= shard->partition_count);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     if (shard->is_stopping) {

@@ -179,6 +179,7 @@ static int marker_print(const struct folder *folder, char *text)
 /* Write the marker as a whole: new file, sync, rename, sync of the folder. */
 static enum pyr_err marker_write(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->lock);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
 
     char path[PATH_BYTES_MAX];
@@ -238,8 +239,6 @@ static const char *line_value(char **cursor, const char *key)
 
 static bool number_parse(const char *text, uint32_t *ret_number)
 {
-    ASSERT(text);
-
     if (!text || text[0] < '0' || text[0] > '9') {
         return false;
     }
@@ -255,7 +254,6 @@ static bool number_parse(const char *text, uint32_t *ret_number)
 
 static bool id_parse(const char *text, uint8_t *id)
 {
-    ASSERT(text);
     ASSERT(id);
 
     static const char digits[] = "0123456789abcdef";
@@ -275,8 +273,6 @@ static bool id_parse(const char *text, uint8_t *id)
 
 static bool state_parse(const char *text, bool *ret_is_new)
 {
-    ASSERT(text);
-
     if (!text) {
         return false;
     }
@@ -305,6 +301,7 @@ static enum pyr_err marker_parse(struct folder *folder,
                                  size_t bytes,
                                  struct pyr_error *reterr)
 {
+    ASSERT(bytes < MARKER_BYTES_MAX);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
     ASSERT(text);
 
@@ -374,6 +371,7 @@ static enum pyr_err folder_create(struct folder *folder, uint32_t shards, struct
  * is there. */
 static enum pyr_err journals_make(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->is_new);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
 
     char path[PATH_BYTES_MAX];
@@ -450,6 +448,7 @@ enum pyr_err folder_open(struct io_loop *loop,
 
 void folder_close(struct folder *folder)
 {
+    ASSERT(folder->io);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
 
     io_close(folder->io, folder->lock);
@@ -458,6 +457,7 @@ void folder_close(struct folder *folder)
 
 enum pyr_err folder_set_ready(struct folder *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder->lock);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
 
     if (!folder->is_new) {
@@ -496,6 +496,7 @@ enum pyr_err folder_set_shards(struct folder *folder,
 
 enum pyr_err folder_quarantine(struct folder *folder, const char *name, struct pyr_error *reterr)
 {
+    ASSERT(folder->lock);
     ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
     ASSERT(name);
 

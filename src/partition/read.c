@@ -18,6 +18,7 @@ static struct bytes chunk_part(const struct cache_chunk *chunk,
                                int64_t offset_end,
                                int64_t *ret_next)
 {
+    ASSERT(offset < offset_end);
     ASSERT(chunk->bytes_written <= chunk->bytes_used);
 
     size_t first = chunk->bytes_used;
@@ -49,6 +50,8 @@ enum pyr_err partition_view_take(struct partition *partition,
                                  struct partition_view *ret_view,
                                  struct pyr_error *reterr)
 {
+    ASSERT(partition->offset_committed <= partition->offset_end);
+    ASSERT(partition->offset_start <= partition->offset_end);
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(ret_view);
 
@@ -84,6 +87,7 @@ enum pyr_err partition_view_take(struct partition *partition,
 
 void partition_view_release(struct partition *partition, struct partition_view *view)
 {
+    ASSERT(view->kind <= PARTITION_VIEW_SEGMENT);
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(view);
 

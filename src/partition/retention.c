@@ -20,6 +20,7 @@ enum pyr_err partition_delete_before(struct partition *partition,
                                      int64_t offset,
                                      struct pyr_error *reterr)
 {
+    ASSERT(partition->start_durable <= partition->start_written);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     if (offset > partition->offset_committed) {
@@ -37,6 +38,7 @@ enum pyr_err partition_delete_before(struct partition *partition,
 /* Decide whether age or bytes move the start of @partition. */
 static void retention_decide(struct partition *partition)
 {
+    ASSERT(partition->segments);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     const struct partition_options *options = &partition->options;
@@ -75,6 +77,8 @@ void retention_checkpoint_done(struct shard *shard)
 
 bool retention_plan_removal(struct partition *partition, struct work *work)
 {
+    ASSERT(partition->segments);
+    ASSERT(work->state == WORK_STATE_FREE);
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(work->kind < WORK_KINDS);
 

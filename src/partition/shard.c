@@ -16,6 +16,17 @@
 
 /* -- The pending ring -- */
 
+/* Rows leave the ring when they are durable, and nothing but a full ring asks for that under the
+ * policy os: ask once it is half full, so that nobody has to wait. */
+static void pending_relieve(struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    if (shard->pending_count == SHARD_PENDING_MAX / 2) {
+        shard_sync_begin(shard);
+    }
+}
+
 void shard_pending_push(struct shard *shard,
                         struct partition *partition,
                         uint64_t position,
@@ -29,6 +40,7 @@ void shard_pending_push(struct shard *shard,
     shard->pending[slot] = (struct partition_pending){partition, position, offset_end};
     shard->pending_count++;
     shard->position_end = position;
+    pending_relieve(shard);
 }
 
 /* Move the commit lines of all appends that the journal has durable. */

@@ -72,6 +72,7 @@ static enum pyr_err stranger_look(struct shard *shard,
                                   struct shard_report *report,
                                   struct pyr_error *reterr)
 {
+    ASSERT(shard->strangers.rows);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(name);
     ASSERT(report);
@@ -131,6 +132,7 @@ enum pyr_err strangers_settle(struct shard *shard,
                               struct shard_report *report,
                               struct pyr_error *reterr)
 {
+    ASSERT(shard->strangers.rows);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(report);
 

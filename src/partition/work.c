@@ -13,6 +13,7 @@
 /* Read the part of the last block below the synced end, for the checkpoint (state.h). */
 static void work_tail_read(struct work *work)
 {
+    ASSERT(work->kind == WORK_SYNC);
     ASSERT(work->kind < WORK_KINDS);
 
     const struct segment_sync *sync = &work->as.sync;
@@ -72,6 +73,7 @@ static void work_run(struct io_job *job)
 
 static void work_done(struct io_job *job)
 {
+    ASSERT(job->ctx);
     ASSERT(job->ctx);
 
     struct work *work = job->ctx;
