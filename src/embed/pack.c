@@ -31,8 +31,6 @@ enum pyr_err packer_init(struct packer *packer, struct io *io, struct pyr_error 
 
 void packer_deinit(struct packer *packer)
 {
-    ASSERT(packer->scratch.count == 0 || packer->scratch.data);
-
     if (packer->io) {
         io_free(packer->io, packer->workspace.data);
         io_free(packer->io, packer->scratch.data);

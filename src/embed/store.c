@@ -139,6 +139,7 @@ static void waiters_post(struct waiter *taken)
     while (taken) {
         struct waiter *next = taken->next;
         ASSERT(taken->is_posted); /* EMB-3 */
+        atomic_store_explicit(&taken->is_let_go, true, memory_order_release);
         int error = sem_post(&taken->wake);
         ASSERT(error == 0);
         taken = next;
@@ -212,6 +213,8 @@ static bool waiter_sleep(struct waiter *waiter, uint64_t deadline_ns)
                          ? sem_wait(&waiter->wake)
                          : sem_clockwait(&waiter->wake, CLOCK_MONOTONIC, &until);
         if (result == 0) {
+            /* The thread sanitizer does not know sem_clockwait: this shows it the order. */
+            (void)atomic_load_explicit(&waiter->is_let_go, memory_order_acquire);
             return true;
         }
         if (errno == ETIMEDOUT) {
@@ -230,6 +233,7 @@ enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, u
     ASSERT(error == 0);
     waiter->progress = shard_progress(store->shard);
     atomic_init(&waiter->is_done, false);
+    atomic_init(&waiter->is_let_go, false);
     waiter->is_posted = false;
     waiter->is_listed = false;
     waiter->err = PYR_OK;

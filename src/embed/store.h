@@ -56,6 +56,8 @@ struct waiter {
     bool is_posted;    /* Its semaphore was posted, or it drives: nobody posts it again (EMB-3). */
     atomic_bool is_done; /* What it waited for has come, or never will. */
     enum pyr_err err;    /* Written before is_done. */
+    atomic_bool
+        is_let_go; /* Set before the post that ends its sleep: the poster is done with it. */
     sem_t wake;
     struct waiter *prev;
     struct waiter *next;

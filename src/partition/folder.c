@@ -448,9 +448,6 @@ enum pyr_err folder_open(struct io_loop *loop,
 
 void folder_close(struct folder *folder)
 {
-    ASSERT(folder->io);
-    ASSERT(folder->shards <= FOLDER_SHARDS_MAX);
-
     io_close(folder->io, folder->lock);
     folder->lock = NULL;
 }

@@ -147,8 +147,6 @@ static bool shard_is_quiet(const struct shard *shard)
 
 void shard_close(struct shard *shard)
 {
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-
     if (!shard) {
         return;
     }
