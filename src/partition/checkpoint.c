@@ -106,6 +106,7 @@ static bool checkpoint_flush(struct shard *shard)
 /* Return the log start that may be claimed: not past what is synced. */
 static int64_t row_start(const struct partition *partition, const struct segment_end *end)
 {
+    ASSERT(end->offset <= partition->offset_end);
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(end);
 
@@ -169,6 +170,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
 
 static void checkpoint_retry_later(struct shard *shard)
 {
+    ASSERT(shard->checkpoint_state != SHARD_CHECKPOINT_IDLE);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_append - appending one, many, and without waiting; what the receipts say under each policy.
+ * Covers embed/append.c and embed/wait.c.
  */
 #include <inttypes.h>
 #include <pthread.h>
