@@ -70,6 +70,7 @@ enum pyr_err log_seal(struct pyr_log *log, struct pyr_error *reterr)
     int64_t offset = 0;
     enum pyr_err err = partition_append(log->partition, log->sealed_bytes, log->gathered_since_ns,
                                         &offset, reterr);
+    log->seal_err = err;
     if (err != PYR_OK) {
         return err;
     }
@@ -90,6 +91,21 @@ void log_drop(struct pyr_log *log)
     log->is_sealed = false;
     if (log->is_listed) {
         gathering_remove(log);
+    }
+}
+
+void log_refuse_full(struct pyr_store *store)
+{
+    bool is_full = shard_space(store->shard, NULL) != PYR_OK;
+    struct pyr_log *log = store->gathering;
+    while (log) {
+        struct pyr_log *next = log->next;
+        bool is_refused =
+            log->seal_err == PYR_ERR_DISK_FULL || (log->seal_err == PYR_ERR_BUSY && is_full);
+        if (log->is_sealed && is_refused && !log->has_promised) {
+            log_drop(log);
+        }
+        log = next;
     }
 }
 
@@ -125,6 +141,10 @@ void log_seal_ready(struct pyr_store *store, bool is_forced)
         bool is_due = is_forced || log->is_sealed || (waits ? now_ns >= deadline_ns : is_idle);
         if (is_due && log_seal(log, NULL) == PYR_OK) {
             has_sealed = true;
+        } else if (is_due && log->is_sealed) {
+            /* Refused: what frees room may wait for a time that nobody watches. Look again soon. */
+            uint64_t again_ns = now_ns + ROOM_RETRY_NS;
+            next_ns = again_ns < next_ns ? again_ns : next_ns;
         } else if (waits && deadline_ns > now_ns && deadline_ns < next_ns) {
             next_ns = deadline_ns;
         }
@@ -203,6 +223,8 @@ static enum pyr_err log_begin(struct pyr_log *log, size_t bytes, struct pyr_erro
     room.count = room.count < bytes_max ? room.count : bytes_max;
     builder_init(&log->builder, room);
     log->has_room = true;
+    log->has_promised = false;
+    log->seal_err = PYR_OK;
     return PYR_OK;
 }
 
@@ -359,6 +381,9 @@ static enum pyr_err log_gather(struct pyr_log *log,
     while (err == PYR_ERR_BUSY) {
         err = count == 1 ? log_gather_one(log, records, io_now_wall_ms(store->io), reterr)
                          : log_gather_batch(log, records, count, reterr);
+        if (err == PYR_ERR_BUSY && shard_space(store->shard, reterr) != PYR_OK) {
+            return PYR_ERR_DISK_FULL; /* Room comes with space, and nobody knows when. */
+        }
         if (err == PYR_ERR_BUSY) {
             store_wait_room(store);
         }
@@ -382,7 +407,9 @@ static enum pyr_err log_push(struct pyr_log *log, struct pyr_error *reterr)
     } else if (log->is_listed && log->builder.record_count == 1) {
         log_seal_ready(log->store, false); /* Sets the timer that seals it. */
     }
-    return err == PYR_ERR_BUSY ? PYR_OK : err;
+    /* The batch is kept then, and tried again at every turn; see log_refuse_full. */
+    bool is_kept = err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL;
+    return is_kept ? PYR_OK : err;
 }
 
 static void receipt_fill(const struct pyr_log *log,
@@ -419,6 +446,9 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
     int64_t offset_end = log_offset_next(log);
     if (err == PYR_OK) {
         err = log_push(log, reterr);
+    }
+    if (err == PYR_OK) {
+        log->has_promised = true;
     }
     if (err == PYR_OK && ret_receipt) {
         receipt_fill(log, offset_end, count, ret_receipt);

@@ -37,8 +37,10 @@ struct pyr_log {
     bool has_room;  /* Room is reserved and the builder begun. */
     bool is_sealed; /* It is sealed, and waits for the journal to take it. */
     size_t sealed_bytes;
-    bool is_listed;       /* It stands in the store's list of gathering logs. */
-    struct pyr_log *next; /* In that list. */
+    enum pyr_err seal_err; /* What the journal said to it last. */
+    bool has_promised;     /* Someone went off with an offset of it: it is never dropped. EMB-4 */
+    bool is_listed;        /* It stands in the store's list of gathering logs. */
+    struct pyr_log *next;  /* In that list. */
     uint64_t gathered_since_ns;
 };
 
@@ -61,6 +63,10 @@ enum pyr_err log_wait_promise_unlock(struct pyr_log *log,
 
 /** Drop what gathers in @log, which has failed. With the lock. */
 void log_drop(struct pyr_log *log);
+
+/** Drop the batches that the journal refuses for want of space, where all who appended to them
+ * still wait: they are told. With the lock; the waiters are looked at before it is given back. */
+void log_refuse_full(struct pyr_store *store);
 
 /** Seal the logs of @store whose turn it is, all of them if @is_forced, and kick the journal. With
  * the lock. */

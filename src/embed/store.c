@@ -101,6 +101,20 @@ static void waiter_remove(struct pyr_store *store, struct waiter *waiter)
     }
 }
 
+/* Return whether what @waiter waits for was dropped: nobody waits for an offset that was not handed
+ * out. A sync waits for what is left instead. */
+static bool waiter_is_refused(struct waiter *waiter)
+{
+    if (waiter->kind == WAITER_PROGRESS || waiter->is_passive) {
+        return false;
+    }
+    int64_t next = log_offset_next(waiter->log);
+    if (waiter->kind == WAITER_DURABLE && waiter->offset_end > next) {
+        waiter->offset_end = next;
+    }
+    return waiter->offset_end > next;
+}
+
 /* Take the waiters whose condition holds, or never will, out of the list. Those that sleep are
  * returned, linked by `next`, to be posted once the lock is given back; the others see is_done by
  * themselves, and setting it is the last touch. */
@@ -113,10 +127,12 @@ static struct waiter *waiters_take_ready(struct pyr_store *store)
     struct waiter *waiter = store->waiters_first;
     while (waiter) {
         struct waiter *next = waiter->next;
+        bool is_refused = waiter_is_refused(waiter);
         bool is_ready = waiter_is_ready(store, waiter);
-        if (is_ready || health != PYR_OK) {
+        if (is_ready || is_refused || health != PYR_OK) {
             waiter_remove(store, waiter);
-            waiter->err = is_ready ? PYR_OK : health;
+            enum pyr_err reason = health != PYR_OK ? health : PYR_ERR_DISK_FULL;
+            waiter->err = is_ready ? PYR_OK : reason;
             bool must_post = !waiter->is_posted; /* EMB-3 */
             if (must_post) {
                 waiter->is_posted = true;
@@ -191,6 +207,7 @@ void store_drive(struct pyr_store *store, uint64_t deadline_ns)
     (void)io_loop_dispatch(store->loop);
     shard_step(store->shard);
     log_seal_ready(store, false);
+    log_refuse_full(store);
     io_loop_flush(store->loop);
     struct waiter *taken = waiters_take_ready(store);
     if (taken) {

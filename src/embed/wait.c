@@ -49,6 +49,10 @@ static enum pyr_err log_wait_unlock(struct pyr_log *log,
     if (err == PYR_ERR_TIMEOUT) {
         return err_set(reterr, err, "log '%s': not there yet", log->partition->name);
     }
+    if (err == PYR_ERR_DISK_FULL) {
+        return err_set(reterr, err, "log '%s': the disk is full, and so is the journal",
+                       log->partition->name);
+    }
     if (err != PYR_OK) {
         store_lock(log->store);
         (void)shard_health(log->store->shard, reterr); /* For its text. */
@@ -68,6 +72,7 @@ enum pyr_err log_wait_promise_unlock(struct pyr_log *log,
 
     switch (append_wait_of(log)) {
     case APPEND_WAIT_NONE:
+        log->has_promised = true;
         store_tend(log->store);
         store_unlock(log->store);
         return PYR_OK;

@@ -141,6 +141,14 @@ struct io_loop *shard_loop(struct shard *shard)
     return shard->loop;
 }
 
+enum pyr_err shard_space(const struct shard *shard, struct pyr_error *reterr)
+{
+    if (shard->is_disk_full) {
+        return err_set(reterr, PYR_ERR_DISK_FULL, "%s", shard->disk_full_reason);
+    }
+    return PYR_OK;
+}
+
 uint64_t shard_written_position(const struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);

@@ -112,6 +112,9 @@ enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr);
 /** Return the loop of @shard. */
 struct io_loop *shard_loop(struct shard *shard);
 
+/** Return PYR_OK, or PYR_ERR_DISK_FULL with the reason while writes to segments find no space. */
+enum pyr_err shard_space(const struct shard *shard, struct pyr_error *reterr);
+
 /** Return the journal position up to which everything is with the kernel. */
 uint64_t shard_written_position(const struct shard *shard);
 
