@@ -21,6 +21,9 @@
 
 static bool must_roll(const struct segment_log *log, const struct segment *last, int64_t clock_ms)
 {
+    ASSERT(log->bytes_max > 0);
+    ASSERT(log->bytes_max <= SEGMENT_BYTES_MAX);
+
     if (!last || last->state != SEGMENT_STATE_OPEN) {
         return true;
     }
@@ -36,6 +39,8 @@ enum pyr_err segment_append_plan(struct segment_log *log,
                                  int64_t clock_ms,
                                  struct pyr_error *reterr)
 {
+    ASSERT(parts || part_count == 0);
+
     enum pyr_err err = segment_log_check(log, reterr);
     if (err != PYR_OK) {
         return err;
@@ -82,6 +87,9 @@ enum pyr_err segment_append_plan(struct segment_log *log,
 /* Give the prepared file, if there is one, the fresh segment's name. */
 static void take_prepared(struct segment_append *job, const char *path)
 {
+    ASSERT(path);
+    ASSERT(job->fresh);
+
     char from[PATH_BYTES_MAX];
     if (job->has_prepared && segment_path_join(from, job->folder, SEGMENT_PREPARED_FILE_NAME) &&
         io_rename(job->io, from, path) == 0) {
@@ -93,6 +101,10 @@ static void take_prepared(struct segment_append *job, const char *path)
  * anew. */
 static enum pyr_err begin_segment(struct segment_append *job)
 {
+    ASSERT(job->fresh);
+    ASSERT(!job->handle);
+    ASSERT(job->shape.end.position == 0);
+
     char path[PATH_BYTES_MAX];
     struct io_file *file = NULL;
     if (!segment_path(path, job->folder, job->shape.identity.offset_base, SEGMENT_KIND_LOG,
@@ -125,6 +137,9 @@ static enum pyr_err begin_segment(struct segment_append *job)
 /* Whether @batch belongs into the next segment. */
 static bool is_past_segment(const struct segment_append *job, const struct segment_batch *batch)
 {
+    ASSERT(job->bytes_max > 0);
+    ASSERT(batch->offset_end > batch->offset_base);
+
     if (job->shape.end.position == 0) {
         return false;
     }
@@ -135,6 +150,9 @@ static bool is_past_segment(const struct segment_append *job, const struct segme
 /* Note the epoch that begins with @batch, if one does. Returns false if there is no room. */
 static bool note_epoch(struct segment_append *job, const struct segment_batch *batch)
 {
+    ASSERT(job->epoch_count <= SEGMENT_APPEND_EPOCHS_MAX);
+    ASSERT(batch->bytes > 0);
+
     if (batch->epoch == job->shape.end.epoch) {
         return true;
     }
@@ -152,6 +170,9 @@ static enum pyr_err add_part(struct segment_append *job,
                              struct bytes part,
                              bool *ret_is_done)
 {
+    ASSERT(writer->shape == &job->shape);
+    ASSERT(!*ret_is_done);
+
     while (part.count > 0) {
         struct segment_batch batch;
         const char *why = segment_batch_peek(part.data, (int64_t)part.count, &batch);
@@ -183,6 +204,10 @@ static enum pyr_err add_part(struct segment_append *job,
 
 static enum pyr_err write_parts(struct segment_append *job)
 {
+    ASSERT(job->handle);
+    ASSERT(job->handle->is_writable);
+    ASSERT(job->bytes_taken == 0);
+
     struct segment_writer writer = {0};
     bool is_done = false;
     enum pyr_err err = segment_writer_open(&writer, job->io, job->folder, SEGMENT_SUFFIX_NONE,
@@ -207,6 +232,10 @@ static enum pyr_err write_parts(struct segment_append *job)
 
 void segment_append_run(struct segment_append *job)
 {
+    ASSERT(job->io);
+    ASSERT(job->folder);
+    ASSERT(job->epoch_count == 0);
+
     struct segment_handle_options options = {
         .folder = job->folder,
         .offset_base = job->shape.identity.offset_base,
@@ -228,6 +257,11 @@ void segment_append_run(struct segment_append *job)
 
 static void fold_in(struct segment_log *log, struct segment_append *job)
 {
+    ASSERT(job->handle);
+    ASSERT(job->err == PYR_OK);
+    ASSERT(!job->fresh || log->count < log->capacity);
+    ASSERT(log->epoch_count + job->epoch_count <= log->epoch_capacity);
+
     if (job->fresh) {
         struct segment *last = segment_log_last(log);
         if (last && last->state == SEGMENT_STATE_OPEN) {
@@ -256,6 +290,8 @@ enum pyr_err segment_append_apply(struct segment_log *log,
                                   struct segment_append *job,
                                   struct pyr_error *reterr)
 {
+    ASSERT(job->folder == log->folder);
+    ASSERT(!log->is_truncating);
     ASSERT(log->is_appending);
     log->is_appending = false;
     log->has_prepared = job->has_prepared;
@@ -278,6 +314,9 @@ enum pyr_err segment_append_apply(struct segment_log *log,
 
 bool segment_prepare_plan(struct segment_log *log, struct segment_prepare *job)
 {
+    ASSERT(log->bytes_max > 0);
+    ASSERT(!log->is_preparing || !log->has_prepared);
+
     const struct segment *last = segment_log_last(log);
     bool is_due = last && last->state == SEGMENT_STATE_OPEN &&
                   (int64_t)last->shape.end.position > log->bytes_max / 2;
@@ -297,6 +336,10 @@ bool segment_prepare_plan(struct segment_log *log, struct segment_prepare *job)
 
 void segment_prepare_run(struct segment_prepare *job)
 {
+    ASSERT(job->io);
+    ASSERT(job->folder);
+    ASSERT(job->bytes <= SEGMENT_ALLOCATE_BYTES_MAX);
+
     char path[PATH_BYTES_MAX];
     struct io_file *file = NULL;
     ASSERT(job->bytes > 0);
@@ -317,6 +360,8 @@ void segment_prepare_run(struct segment_prepare *job)
 
 void segment_prepare_apply(struct segment_log *log, struct segment_prepare *job)
 {
+    ASSERT(job->folder == log->folder);
+    ASSERT(job->error >= 0);
     ASSERT(log->is_preparing);
     ASSERT(!log->has_prepared);
     log->is_preparing = false;

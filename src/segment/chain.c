@@ -18,6 +18,8 @@ const char *segment_batch_peek(const uint8_t *header,
                                int64_t bytes_left,
                                struct segment_batch *ret_batch)
 {
+    ASSERT(ret_batch);
+
     if (bytes_left < BATCH_HEADER_BYTES) {
         return "fewer bytes than a batch header";
     }
@@ -59,6 +61,10 @@ static const char *follow(const struct segment_shape *shape,
                           const struct segment_point *point,
                           const struct segment_batch *batch)
 {
+    ASSERT(point->offset >= shape->identity.offset_base);
+    ASSERT(batch->offset_end > batch->offset_base);
+    ASSERT(point->position <= SEGMENT_BYTES_MAX);
+
     if (!shape->is_cleaned && batch->offset_base != point->offset) {
         return "the batch's offset does not follow from the one before";
     }
@@ -84,6 +90,9 @@ enum pyr_err segment_chain_step(const struct segment_shape *shape,
                                 struct segment_batch *ret_batch,
                                 const char **ret_why)
 {
+    ASSERT(point);
+    ASSERT(ret_why);
+
     struct segment_batch batch;
 
     const char *why = segment_batch_peek(header, bytes_left, &batch);
@@ -113,12 +122,16 @@ enum pyr_err segment_chain_step(const struct segment_shape *shape,
     *ret_batch = batch;
     ASSERT(point->offset > batch.offset_base);
     ASSERT(point->position <= SEGMENT_BYTES_MAX);
+    ASSERT(point->epoch >= 0);
     return PYR_OK;
 }
 
 /* Which kinds of point are due between @shape's end and @batch. */
 static uint16_t point_due(const struct segment_shape *shape, const struct segment_batch *batch)
 {
+    ASSERT(shape->end.position >= shape->index_position);
+    ASSERT(batch->epoch >= shape->end.epoch);
+
     unsigned kind = 0;
     if (shape->end.position - shape->index_position > SEGMENT_INDEX_INTERVAL_BYTES) {
         kind |= SEGMENT_POINT_INDEX;
@@ -134,6 +147,8 @@ static uint16_t point_due(const struct segment_shape *shape, const struct segmen
 
 bool segment_shape_count(struct segment_shape *shape, const struct segment_point *point)
 {
+    ASSERT(shape->point_count > shape->history_count);
+    ASSERT(shape->time_count <= shape->index_count);
     ASSERT(point->kind != 0);
     ASSERT(point->offset >= shape->identity.offset_base);
 
@@ -159,6 +174,9 @@ enum pyr_err segment_shape_add(struct segment_shape *shape,
                                struct segment_batch *ret_batch,
                                const char **ret_why)
 {
+    ASSERT(shape->end.offset >= shape->start.offset);
+    ASSERT(shape->point_count > shape->history_count);
+
     struct segment_point next = shape->end;
     struct segment_batch batch;
     enum pyr_err err = segment_chain_step(shape, header, bytes_left, &next, &batch, ret_why);
@@ -184,11 +202,15 @@ enum pyr_err segment_shape_add(struct segment_shape *shape,
     ASSERT(shape->end.offset >= shape->start.offset);
     *ret_point = point;
     *ret_batch = batch;
+    ASSERT(shape->end.offset == batch.offset_end);
     return PYR_OK;
 }
 
 struct segment_point segment_shape_end_point(const struct segment_shape *shape)
 {
+    ASSERT(shape->end.offset >= shape->start.offset);
+    ASSERT(shape->index_count < shape->point_count);
+
     struct segment_point point = shape->end;
 
     point.kind = SEGMENT_POINT_END;

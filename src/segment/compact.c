@@ -79,6 +79,8 @@ struct segment_compact {
 
 static uint64_t dropped(const struct segment_compact *compact)
 {
+    ASSERT(compact->phase <= PHASE_FAILED);
+
     return compact->rewrite.records_dropped + compact->rewrite.tombstones_dropped;
 }
 
@@ -91,6 +93,10 @@ static enum pyr_err read_run(struct segment_compact *compact,
                              struct segment_cursor *cursor,
                              struct segment_run *ret_run)
 {
+    ASSERT(view->io == compact->io);
+    ASSERT(offset >= 0);
+    ASSERT(offset < view->shape.end.offset);
+
     enum pyr_err err = PYR_ERR_TOO_LARGE;
     size_t wanted = SEGMENT_READ_BYTES;
     for (int round = 0; round < 2 && err == PYR_ERR_TOO_LARGE; round++) {
@@ -120,8 +126,12 @@ static enum pyr_err read_run(struct segment_compact *compact,
 /* Cut the first batch from the front of the verified *@data. */
 static struct bytes next_batch(struct bytes *data, struct segment_batch *ret_batch)
 {
+    ASSERT(data->count > 0);
+    ASSERT(ret_batch);
+
     const char *why = segment_batch_peek(data->data, (int64_t)data->count, ret_batch);
     ASSERT(!why);
+    ASSERT(ret_batch->bytes <= data->count);
     struct bytes batch = {.data = data->data, .count = ret_batch->bytes};
     *data = (struct bytes){.data = data->data + batch.count, .count = data->count - batch.count};
     return batch;
@@ -132,6 +142,9 @@ static struct bytes next_batch(struct bytes *data, struct segment_batch *ret_bat
 /* Put the keys of a run into the map. */
 static enum pyr_err learn_run(struct segment_compact *compact, struct bytes data)
 {
+    ASSERT(compact->phase == PHASE_LEARN);
+    ASSERT(!compact->is_full);
+
     while (data.count > 0 && !compact->is_full) {
         struct segment_batch batch;
         struct bytes one = next_batch(&data, &batch);
@@ -148,6 +161,9 @@ static enum pyr_err learn_run(struct segment_compact *compact, struct bytes data
 
 static enum pyr_err learn(struct segment_compact *compact, uint64_t bytes)
 {
+    ASSERT(compact->phase == PHASE_LEARN);
+    ASSERT(compact->has_view);
+
     uint64_t done = 0;
     enum pyr_err err = PYR_OK;
     int64_t end = compact->view.shape.end.offset;
@@ -174,6 +190,10 @@ static enum pyr_err keep_history(struct segment_compact *compact,
                                  const struct segment_point *point,
                                  uint16_t kind)
 {
+    ASSERT(kind != 0);
+    ASSERT(compact->history_count <= compact->history_capacity);
+    ASSERT(point->offset >= compact->group.views[0].shape.identity.offset_base);
+
     if (compact->history_count == compact->history_capacity) {
         uint32_t capacity = compact->history_capacity ? compact->history_capacity * 2 : 64;
         struct segment_point *rows =
@@ -206,6 +226,9 @@ struct history_visit {
 
 static void visit_history(struct segment_point_visit *visit, const struct segment_point *point)
 {
+    ASSERT(point->kind != 0);
+    ASSERT(point->offset >= 0);
+
     struct history_visit *history = container_of(visit, struct history_visit, visit);
     uint16_t kind = point->kind & (SEGMENT_POINT_EPOCH | SEGMENT_POINT_STRIDE);
     if (kind != 0 && history->err == PYR_OK) {
@@ -217,6 +240,10 @@ static void visit_history(struct segment_point_visit *visit, const struct segmen
 static enum pyr_err history_of_plain(struct segment_compact *compact,
                                      const struct segment_view *view)
 {
+    ASSERT(view->handle);
+    ASSERT(!view->shape.is_cleaned);
+    ASSERT(compact->phase == PHASE_OPEN);
+
     struct history_visit history = {.visit.take = visit_history, .compact = compact};
     struct segment_shape start = segment_shape_after(&view->shape.identity.log, &view->shape.start,
                                                      view->shape.start.clock_ms);
@@ -241,6 +268,10 @@ static enum pyr_err history_of_plain(struct segment_compact *compact,
 static enum pyr_err history_of_cleaned(struct segment_compact *compact,
                                        const struct segment_view *view)
 {
+    ASSERT(view->handle);
+    ASSERT(view->shape.is_cleaned);
+    ASSERT(compact->phase == PHASE_OPEN);
+
     struct history_visit history = {.visit.take = visit_history, .compact = compact};
     ASSERT(view->shape.history_count > 0);
     for (uint32_t slot = 0; slot < view->shape.history_count; slot++) {
@@ -266,6 +297,10 @@ static enum pyr_err history_of_cleaned(struct segment_compact *compact,
 /* Open the group's files, collect its history, and set up the output's shape. */
 static enum pyr_err open_group(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_OPEN);
+    ASSERT(compact->group.count > 0);
+    ASSERT(compact->group.count <= SEGMENT_COMPACT_INPUTS_MAX);
+
     struct group *group = &compact->group;
     enum pyr_err err = PYR_OK;
     compact->history_count = 0;
@@ -289,6 +324,7 @@ static enum pyr_err open_group(struct segment_compact *compact)
     group->shape.history_digest = last->history_digest;
     group->shape.history_count = compact->history_count;
     group->shape.point_count = compact->history_count + 1;
+    ASSERT(group->shape.point_count > group->shape.history_count);
     return err;
 }
 
@@ -296,6 +332,11 @@ static enum pyr_err open_group(struct segment_compact *compact)
 
 static enum pyr_err begin_writing(struct segment_compact *compact)
 {
+    ASSERT(!compact->group.is_writing);
+    ASSERT(compact->group.fresh);
+    ASSERT(compact->group.shape.is_cleaned);
+    ASSERT(compact->history_count > 0);
+
     struct group *group = &compact->group;
     enum pyr_err err = segment_writer_open(&group->writer, compact->io, compact->folder,
                                            SEGMENT_SUFFIX_CLEANED, &group->shape, &compact->error);
@@ -316,6 +357,9 @@ static enum pyr_err begin_writing(struct segment_compact *compact)
 
 static enum pyr_err write_run(struct segment_compact *compact, struct bytes data)
 {
+    ASSERT(compact->group.is_writing);
+    ASSERT(compact->group.input < compact->group.count);
+
     struct group *group = &compact->group;
     enum pyr_err err = PYR_OK;
     while (data.count > 0 && err == PYR_OK) {
@@ -340,6 +384,11 @@ static enum pyr_err write_run(struct segment_compact *compact, struct bytes data
  * it says nothing new. */
 static enum pyr_err end_writing(struct segment_compact *compact)
 {
+    ASSERT(compact->group.is_writing);
+    ASSERT(compact->group.input == compact->group.count);
+    ASSERT(!compact->group.is_over);
+    ASSERT(!compact->group.is_swapping);
+
     struct group *group = &compact->group;
     const struct segment_shape *last = &group->views[group->count - 1].shape;
     int64_t offset_base = group->shape.identity.offset_base;
@@ -350,6 +399,7 @@ static enum pyr_err end_writing(struct segment_compact *compact)
         group->is_writing = false;
         return segment_cleaned_remove(compact->io, compact->folder, offset_base, &compact->error);
     }
+    ASSERT(group->shape.end.offset <= last->end.offset);
     group->shape.end.offset = last->end.offset;
     group->shape.end.epoch = last->end.epoch;
     group->shape.end.clock_ms = last->end.clock_ms;
@@ -373,6 +423,11 @@ static enum pyr_err end_writing(struct segment_compact *compact)
 
 static enum pyr_err write_group(struct segment_compact *compact, uint64_t bytes)
 {
+    ASSERT(compact->phase == PHASE_WRITE);
+    ASSERT(compact->group.count > 0);
+    ASSERT(compact->group.input <= compact->group.count);
+    ASSERT(!compact->group.is_over);
+
     struct group *group = &compact->group;
     enum pyr_err err = group->is_writing ? PYR_OK : begin_writing(compact);
     uint64_t done = 0;
@@ -400,6 +455,8 @@ static enum pyr_err write_group(struct segment_compact *compact, uint64_t bytes)
 
 void segment_compact_run(struct segment_compact *compact, uint64_t bytes)
 {
+    ASSERT(compact->io);
+    ASSERT(compact->folder);
     ASSERT(compact->err == PYR_OK);
     switch (compact->phase) {
     case PHASE_LEARN:
@@ -424,6 +481,9 @@ void segment_compact_run(struct segment_compact *compact, uint64_t bytes)
 /* Return the sealed segment that holds @offset and ends at or below the limit, or NULL. */
 static struct segment *eligible(const struct segment_compact *compact, int64_t offset)
 {
+    ASSERT(offset >= 0);
+    ASSERT(compact->log->is_compacting || compact->phase == PHASE_LEARN);
+
     const struct segment_log *log = compact->log;
     size_t index = segment_log_index_of(log, offset);
     if (index == log->count) {
@@ -437,6 +497,8 @@ static struct segment *eligible(const struct segment_compact *compact, int64_t o
 
 static void drop_view(struct segment_compact *compact)
 {
+    ASSERT(!compact->has_view || compact->view.segment);
+
     if (compact->has_view) {
         segment_log_view_release(compact->log, &compact->view);
         compact->has_view = false;
@@ -445,6 +507,9 @@ static void drop_view(struct segment_compact *compact)
 
 static enum segment_compact_step next_learn(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_LEARN);
+    ASSERT(compact->learnt >= compact->group_next);
+
     bool is_through = compact->has_view && compact->learnt >= compact->view.shape.end.offset;
     if (compact->is_full || is_through) {
         drop_view(compact);
@@ -466,6 +531,9 @@ static enum segment_compact_step next_learn(struct segment_compact *compact)
 /* Let go of the group's segments. */
 static void release_group(struct segment_compact *compact)
 {
+    ASSERT(compact->log->is_compacting);
+    ASSERT(compact->group.count <= SEGMENT_COMPACT_INPUTS_MAX);
+
     struct group *group = &compact->group;
     if (group->is_writing) {
         segment_writer_close(&group->writer);
@@ -473,6 +541,8 @@ static void release_group(struct segment_compact *compact)
     }
     for (uint32_t index = 0; index < group->count; index++) {
         struct segment *segment = group->inputs[index];
+        ASSERT(segment->is_claimed);
+        ASSERT(segment->views > 0);
         segment_log_view_release(compact->log, &group->views[index]);
         if (group->is_swapping) {
             continue; /* The names say something else now: readers stay with the pinned handle. */
@@ -490,6 +560,10 @@ static void release_group(struct segment_compact *compact)
 /* Choose and claim the next group. Returns false if there is none. */
 static bool claim_group(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_GROUP);
+    ASSERT(compact->group.count == 0);
+    ASSERT(!compact->group.fresh);
+
     struct segment_log *log = compact->log;
     struct group *group = &compact->group;
     int64_t offset = compact->group_next;
@@ -507,6 +581,7 @@ static bool claim_group(struct segment_compact *compact)
         if (group->count > 0 && !fits) {
             break;
         }
+        ASSERT(!segment->is_claimed);
         group->inputs[group->count] = segment;
         segment_log_take_view(log, segment, &group->views[group->count]);
         segment->is_claimed = true;
@@ -519,17 +594,23 @@ static bool claim_group(struct segment_compact *compact)
 
 static enum segment_compact_step next_group(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_GROUP);
+
     if (!claim_group(compact)) {
         compact->phase = PHASE_DONE;
         return SEGMENT_COMPACT_DONE;
     }
     compact->phase = PHASE_OPEN;
+    ASSERT(compact->group.count > 0);
     return SEGMENT_COMPACT_RUN;
 }
 
 /* Pin the handles, so that later views get them, and wait for those that went by name. */
 static enum segment_compact_step next_open(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_OPEN);
+    ASSERT(compact->group.count > 0);
+
     struct group *group = &compact->group;
     bool is_waiting = false;
     for (uint32_t index = 0; index < group->count; index++) {
@@ -556,12 +637,19 @@ static enum segment_compact_step next_open(struct segment_compact *compact)
         return SEGMENT_COMPACT_FAILED;
     }
     compact->phase = PHASE_WRITE;
+    ASSERT(group->fresh);
     return SEGMENT_COMPACT_RUN;
 }
 
 /* Put the new segment into the list in the inputs' place. */
 static void fold_in(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_WRITE);
+    ASSERT(compact->group.is_over);
+    ASSERT(!compact->group.is_writing);
+    ASSERT(!compact->group.is_swapping);
+    ASSERT(compact->group.fresh);
+
     struct segment_log *log = compact->log;
     struct group *group = &compact->group;
     uint32_t count = group->count;
@@ -590,16 +678,23 @@ static void fold_in(struct segment_compact *compact)
 
 static enum segment_compact_step next_write(struct segment_compact *compact)
 {
+    ASSERT(compact->phase == PHASE_WRITE);
+    ASSERT(compact->group.count > 0);
+
     if (!compact->group.is_over) {
         return SEGMENT_COMPACT_RUN;
     }
     fold_in(compact);
     compact->phase = PHASE_GROUP;
+    ASSERT(!compact->group.fresh);
     return SEGMENT_COMPACT_WAIT;
 }
 
 enum segment_compact_step segment_compact_next(struct segment_compact *compact)
 {
+    ASSERT(compact->log->is_compacting);
+    ASSERT(compact->phase <= PHASE_FAILED);
+
     enum segment_compact_step step = SEGMENT_COMPACT_WAIT;
     if (compact->err != PYR_OK) {
         compact->phase = PHASE_FAILED;
@@ -633,6 +728,10 @@ enum pyr_err segment_compact_create(struct segment_log *log,
                                     struct segment_compact **ret_compact,
                                     struct pyr_error *reterr)
 {
+    ASSERT(options->offset_clean >= 0);
+    ASSERT(options->offset_limit >= 0);
+    ASSERT(ret_compact);
+
     enum pyr_err err = segment_log_check(log, reterr);
     if (err != PYR_OK) {
         return err;
@@ -668,6 +767,7 @@ enum pyr_err segment_compact_create(struct segment_log *log,
         io_free(log->io, compact);
         return err_set(reterr, err, "no memory for the keys of '%s'", log->folder);
     }
+    ASSERT(compact->phase == PHASE_LEARN);
     log->is_compacting = true;
     *ret_compact = compact;
     return PYR_OK;
@@ -675,6 +775,8 @@ enum pyr_err segment_compact_create(struct segment_log *log,
 
 struct segment_compact_report segment_compact_report(const struct segment_compact *compact)
 {
+    ASSERT(compact->report.segments_made <= compact->report.segments_read);
+
     struct segment_compact_report report = compact->report;
     report.records_dropped = compact->rewrite.records_dropped;
     report.tombstones_dropped = compact->rewrite.tombstones_dropped;
@@ -684,6 +786,8 @@ struct segment_compact_report segment_compact_report(const struct segment_compac
 
 enum pyr_err segment_compact_error(const struct segment_compact *compact, struct pyr_error *reterr)
 {
+    ASSERT(compact->log->is_compacting);
+
     segment_give_error(reterr, &compact->error);
     return compact->err;
 }
@@ -697,6 +801,8 @@ void segment_compact_destroy(struct segment_compact *compact)
     ASSERT(log->is_compacting);
     drop_view(compact);
     release_group(compact);
+    ASSERT(!compact->has_view);
+    ASSERT(compact->group.count == 0);
     segment_destroy(compact->io, compact->group.fresh);
     segment_rewrite_deinit(&compact->rewrite);
     io_free(compact->io, compact->buffer.data);

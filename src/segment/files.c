@@ -16,6 +16,10 @@ static enum pyr_err open_one(struct io *io,
                              struct io_file **ret_file,
                              struct pyr_error *reterr)
 {
+    ASSERT(options->folder);
+    ASSERT(options->offset_base >= 0);
+    ASSERT(kind == SEGMENT_KIND_LOG || kind == SEGMENT_KIND_DIGEST);
+
     char path[PATH_BYTES_MAX];
     if (!segment_path(path, options->folder, options->offset_base, kind, SEGMENT_SUFFIX_NONE)) {
         return err_set(reterr, PYR_ERR_INVALID, "the path of '%s' is too long", options->folder);
@@ -28,11 +32,15 @@ static enum pyr_err open_one(struct io *io,
     if (number != 0) {
         return err_set_errno(reterr, number, "open '%s'", path);
     }
+    ASSERT(*ret_file);
     return PYR_OK;
 }
 
 static enum pyr_err map_log(struct segment_handle *handle, struct pyr_error *reterr)
 {
+    ASSERT(handle->log);
+    ASSERT(!handle->log_map);
+
     int64_t bytes = 0;
     int number = io_bytes(handle->io, handle->log, &bytes);
     if (number == 0 && bytes > 0) {
@@ -42,6 +50,7 @@ static enum pyr_err map_log(struct segment_handle *handle, struct pyr_error *ret
         return err_set_errno(reterr, number, "map a segment");
     }
     handle->log_map_bytes = (size_t)bytes;
+    ASSERT(handle->log_map || bytes == 0);
     return PYR_OK;
 }
 
@@ -50,6 +59,10 @@ enum pyr_err segment_handle_open(struct io *io,
                                  struct segment_handle **ret_handle,
                                  struct pyr_error *reterr)
 {
+    ASSERT(options->folder);
+    ASSERT(!options->is_writable || !options->use_mmap);
+    ASSERT(ret_handle);
+
     struct segment_handle *handle = io_alloc(io, sizeof *handle, _Alignof(struct segment_handle));
     if (!handle) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for a segment's handle");
@@ -86,6 +99,9 @@ fail_free:
 
 void segment_handle_acquire(struct segment_handle *handle)
 {
+    ASSERT(handle->log);
+    ASSERT(handle->digest);
+
     unsigned before = atomic_fetch_add_explicit(&handle->references, 1, memory_order_relaxed);
     ASSERT(before > 0);
 }
@@ -112,18 +128,24 @@ void segment_handle_release(struct segment_handle *handle)
 
 void segment_files_init(struct segment_files *files, struct io *io, uint32_t handles_max)
 {
+    ASSERT(files);
+    ASSERT(io);
     ASSERT(handles_max > 0);
     *files = (struct segment_files){.io = io, .handles_max = handles_max};
 }
 
 void segment_files_deinit(struct segment_files *files)
 {
+    ASSERT(!files->lru_last);
     ASSERT(files->handle_count == 0);
     ASSERT(!files->lru_first);
 }
 
 static void list_remove(struct segment_files *files, struct segment *segment)
 {
+    ASSERT(segment->handle);
+    ASSERT(files->lru_first);
+    ASSERT(files->lru_last);
     ASSERT(files->handle_count > 0);
     *(segment->lru_prev ? &segment->lru_prev->lru_next : &files->lru_first) = segment->lru_next;
     *(segment->lru_next ? &segment->lru_next->lru_prev : &files->lru_last) = segment->lru_prev;
@@ -134,6 +156,9 @@ static void list_remove(struct segment_files *files, struct segment *segment)
 
 static void list_append(struct segment_files *files, struct segment *segment)
 {
+    ASSERT(segment->handle);
+    ASSERT(!segment->lru_prev);
+    ASSERT(files->handle_count < files->handles_max);
     ASSERT(!segment->lru_next);
     segment->lru_prev = files->lru_last;
     *(files->lru_last ? &files->lru_last->lru_next : &files->lru_first) = segment;
@@ -146,6 +171,9 @@ struct segment_handle *segment_files_get(struct segment_files *files,
                                          uint32_t map_bytes,
                                          bool is_writable)
 {
+    ASSERT(segment->state != SEGMENT_STATE_DELETED);
+    ASSERT(files->handle_count <= files->handles_max);
+
     struct segment_handle *handle = segment->handle;
     if (!handle || handle->log_map_bytes < map_bytes || (is_writable && !handle->is_writable)) {
         return NULL;
@@ -160,6 +188,8 @@ void segment_files_put(struct segment_files *files,
                        struct segment *segment,
                        struct segment_handle *handle)
 {
+    ASSERT(handle);
+    ASSERT(files->handle_count <= files->handles_max);
     ASSERT(segment->state != SEGMENT_STATE_DELETED); /* SEG-5 */
     if (segment->handle == handle) {
         return;
@@ -176,6 +206,8 @@ void segment_files_put(struct segment_files *files,
 
 void segment_files_drop(struct segment_files *files, struct segment *segment)
 {
+    ASSERT(!segment->handle || files->handle_count > 0);
+
     struct segment_handle *handle = segment->handle;
     if (!handle) {
         return;

@@ -59,6 +59,8 @@ bool segment_path(char *path,
                   enum segment_kind kind,
                   enum segment_suffix suffix)
 {
+    ASSERT(path);
+    ASSERT(folder);
     ASSERT(offset_base >= 0);
     ASSERT(kind < SEGMENT_KIND_COUNT);
     ASSERT(suffix < SEGMENT_SUFFIX_COUNT);
@@ -75,6 +77,10 @@ bool segment_path(char *path,
 
 bool segment_path_join(char *path, const char *folder, const char *name)
 {
+    ASSERT(path);
+    ASSERT(folder);
+    ASSERT(name);
+
     char joined[PATH_BYTES_MAX];
     int count = snprintf(joined, sizeof joined, "%s/%s", folder, name);
     ASSERT(count > 0);
@@ -94,6 +100,9 @@ static bool is_digit(char character)
  * int64, and move *@text past them. */
 static bool parse_decimal(struct bytes *text, size_t digits_max, int64_t *ret_value)
 {
+    ASSERT(digits_max > 0);
+    ASSERT(digits_max <= SEGMENT_NAME_DIGITS);
+
     int64_t value = 0;
     size_t index = 0;
     while (index < text->count && index < digits_max && is_digit((char)text->data[index])) {
@@ -109,6 +118,7 @@ static bool parse_decimal(struct bytes *text, size_t digits_max, int64_t *ret_va
     }
     *text = (struct bytes){.data = text->data + index, .count = text->count - index};
     *ret_value = value;
+    ASSERT(value >= 0);
     return true;
 }
 
@@ -117,6 +127,11 @@ bool segment_name_parse(const char *name,
                         enum segment_kind *ret_kind,
                         enum segment_suffix *ret_suffix)
 {
+    ASSERT(name);
+    ASSERT(ret_offset_base);
+    ASSERT(ret_kind);
+    ASSERT(ret_suffix);
+
     struct bytes text = bytes_of_text(name);
     int64_t offset_base = 0;
     if (!parse_decimal(&text, SEGMENT_NAME_DIGITS, &offset_base)) {
@@ -144,6 +159,9 @@ bool segment_name_parse(const char *name,
 
 uint64_t segment_digest_next(uint64_t digest, const struct segment_step *step)
 {
+    ASSERT(step->offset_base >= 0);
+    ASSERT(step->bytes > 0);
+
     uint8_t data[STEP_BYTES];
 
     memcpy(data, step->log.value, LOG_ID_BYTES);
@@ -156,6 +174,7 @@ uint64_t segment_digest_next(uint64_t digest, const struct segment_step *step)
 
 void segment_digest_header_put(uint8_t *data, const struct segment_digest_header *header)
 {
+    ASSERT(data);
     ASSERT(header->identity.offset_base >= 0);
     ASSERT(header->is_cleaned || header->history_count == 0);
 
@@ -175,6 +194,10 @@ enum pyr_err segment_digest_header_get(const uint8_t *data,
                                        const struct segment_identity *identity,
                                        struct segment_digest_header *ret_header)
 {
+    ASSERT(data);
+    ASSERT(identity->offset_base >= 0);
+    ASSERT(ret_header);
+
     uint32_t check = checksum_crc32c(0, (struct bytes){.data = data, .count = HEADER_CHECK_AT});
     if (check != get_le32(data + HEADER_CHECK_AT) || memcmp(data, DIGEST_MAGIC, MAGIC_BYTES) != 0) {
         return PYR_ERR_CORRUPT;
@@ -199,6 +222,9 @@ static uint32_t point_check(const uint8_t *data,
                             const struct segment_identity *identity,
                             uint32_t slot)
 {
+    ASSERT(data);
+    ASSERT(identity->offset_base >= 0);
+
     uint8_t seed[SEED_BYTES];
 
     memcpy(seed, identity->log.value, LOG_ID_BYTES);
@@ -213,6 +239,9 @@ void segment_point_put(uint8_t *data,
                        uint32_t slot,
                        const struct segment_point *point)
 {
+    ASSERT(point->position <= SEGMENT_BYTES_MAX);
+    ASSERT(point->timestamp_offset <= INT32_MAX);
+    ASSERT(point->epoch >= -1);
     ASSERT(point->offset >= identity->offset_base);
     ASSERT(point->kind != 0);
 
@@ -235,6 +264,9 @@ bool segment_point_get(const uint8_t *data,
                        uint32_t slot,
                        struct segment_point *ret_point)
 {
+    ASSERT(data);
+    ASSERT(ret_point);
+
     if (get_le32(data + POINT_CHECK_AT) != point_check(data, identity, slot)) {
         return false; /* SEG-1 */
     }
@@ -255,6 +287,8 @@ bool segment_point_get(const uint8_t *data,
 
 int64_t segment_point_position(uint32_t slot)
 {
+    ASSERT(slot < UINT32_MAX);
+
     if (slot == 0) {
         return SEGMENT_DIGEST_HEADER_BYTES;
     }
@@ -263,6 +297,8 @@ int64_t segment_point_position(uint32_t slot)
 
 uint32_t segment_point_slots(int64_t bytes)
 {
+    ASSERT(bytes >= 0);
+
     if (bytes < SEGMENT_DIGEST_HEADER_BYTES + SEGMENT_POINT_BYTES) {
         return 0;
     }
@@ -278,6 +314,9 @@ uint32_t segment_point_slots(int64_t bytes)
 
 void segment_index_entry_put(uint8_t *data, int64_t offset_base, const struct segment_point *point)
 {
+    ASSERT(data);
+    ASSERT(offset_base >= 0);
+
     int64_t relative = point->offset + point->batch_delta - offset_base;
     ASSERT(relative >= 0 && relative <= INT32_MAX);
     ASSERT(point->kind & SEGMENT_POINT_INDEX);
@@ -288,6 +327,7 @@ void segment_index_entry_put(uint8_t *data, int64_t offset_base, const struct se
 
 void segment_time_entry_put(uint8_t *data, const struct segment_point *point)
 {
+    ASSERT(data);
     ASSERT(point->timestamp_offset <= INT32_MAX);
     ASSERT(point->timestamp_max != INT64_MIN);
 
@@ -300,6 +340,9 @@ void segment_time_entry_put(uint8_t *data, const struct segment_point *point)
 /* Sixteen bytes as Kafka's Uuid prints them: base64 with '-' and '_', without padding. */
 static void topic_id_put(char *text, const uint8_t *topic_id)
 {
+    ASSERT(text);
+    ASSERT(topic_id);
+
     for (size_t digit = 0; digit < BASE64_TEXT_BYTES; digit++) {
         size_t bit = digit * 6;
         unsigned high = topic_id[bit / 8];
@@ -310,6 +353,9 @@ static void topic_id_put(char *text, const uint8_t *topic_id)
 
 static bool topic_id_get(struct bytes text, uint8_t *ret_topic_id)
 {
+    ASSERT(ret_topic_id);
+    ASSERT(text.data || text.count == 0);
+
     uint8_t topic_id[LOG_ID_BYTES + 1] = {0};
     if (text.count != BASE64_TEXT_BYTES) {
         return false;
@@ -330,6 +376,9 @@ static bool topic_id_get(struct bytes text, uint8_t *ret_topic_id)
 
 size_t segment_metadata_put(char *text, const struct segment_metadata *metadata)
 {
+    ASSERT(text);
+    ASSERT(metadata);
+
     char topic_text[BASE64_TEXT_BYTES + 1] = {0};
     topic_id_put(topic_text, metadata->topic.value);
     char log_text[HEX_DIGITS + 1];
@@ -345,6 +394,9 @@ size_t segment_metadata_put(char *text, const struct segment_metadata *metadata)
 /* If *@text begins with @prefix, move it past that. */
 static bool skip_prefix(struct bytes *text, const char *prefix)
 {
+    ASSERT(prefix[0] != '\0');
+    ASSERT(text->data || text->count == 0);
+
     struct bytes want = bytes_of_text(prefix);
     if (text->count < want.count || memcmp(text->data, want.data, want.count) != 0) {
         return false;
@@ -356,6 +408,9 @@ static bool skip_prefix(struct bytes *text, const char *prefix)
 /* Cut the first line, without its end, from the front of *@text; false if there is no line end. */
 static bool next_line(struct bytes *text, struct bytes *ret_line)
 {
+    ASSERT(ret_line);
+    ASSERT(text->data || text->count == 0);
+
     const uint8_t *end = text->count ? memchr(text->data, '\n', text->count) : NULL;
     if (!end) {
         return false;
@@ -367,6 +422,9 @@ static bool next_line(struct bytes *text, struct bytes *ret_line)
 
 static bool log_id_get(struct bytes text, struct log_id *ret_log)
 {
+    ASSERT(ret_log);
+    ASSERT(text.data || text.count == 0);
+
     struct log_id log = {{0}};
     if (text.count != HEX_DIGITS) {
         return false;
@@ -386,6 +444,9 @@ static bool log_id_get(struct bytes text, struct log_id *ret_log)
 
 enum pyr_err segment_metadata_get(struct bytes text, struct segment_metadata *ret_metadata)
 {
+    ASSERT(ret_metadata);
+    ASSERT(text.data || text.count == 0);
+
     struct segment_metadata metadata = {0};
     struct bytes line = {0};
     int64_t version = 0;
@@ -419,6 +480,10 @@ size_t segment_epochs_put(char *text,
                           const struct segment_epoch *rows,
                           size_t count)
 {
+    ASSERT(text);
+    ASSERT(rows || count == 0);
+    ASSERT(count <= SEGMENT_EPOCHS_MAX);
+
     if (text_bytes < (count + 1) * SEGMENT_EPOCH_ROW_BYTES_MAX) {
         return 0;
     }
@@ -435,6 +500,9 @@ size_t segment_epochs_put(char *text,
 /* Read a line that is one number and nothing else. */
 static bool number_line(struct bytes *text, int64_t *ret_value)
 {
+    ASSERT(text);
+    ASSERT(ret_value);
+
     struct bytes line = {0};
     return next_line(text, &line) && parse_decimal(&line, SEGMENT_NAME_DIGITS, ret_value) &&
            line.count == 0;
@@ -442,6 +510,9 @@ static bool number_line(struct bytes *text, int64_t *ret_value)
 
 static bool epoch_line(struct bytes *text, struct segment_epoch *ret_row)
 {
+    ASSERT(text);
+    ASSERT(ret_row);
+
     struct bytes line = {0};
     int64_t epoch = 0;
     int64_t offset_start = 0;
@@ -460,6 +531,9 @@ bool segment_epochs_get(struct bytes text,
                         size_t count_max,
                         size_t *ret_count)
 {
+    ASSERT(rows || count_max == 0);
+    ASSERT(ret_count);
+
     int64_t version = 0;
     int64_t count = 0;
     if (!number_line(&text, &version) || version != 0 || !number_line(&text, &count)) {

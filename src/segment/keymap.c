@@ -15,6 +15,9 @@ enum pyr_err segment_keymap_init(struct segment_keymap *map,
                                  uint64_t bytes,
                                  uint64_t seed)
 {
+    ASSERT(map);
+    ASSERT(io);
+
     uint64_t row_count = ROWS_MIN;
     while (row_count * 2 * sizeof(struct segment_keymap_entry) <= bytes) {
         row_count *= 2;
@@ -33,6 +36,9 @@ enum pyr_err segment_keymap_init(struct segment_keymap *map,
 
 void segment_keymap_deinit(struct segment_keymap *map)
 {
+    ASSERT(!map->rows || map->row_count >= ROWS_MIN);
+    ASSERT(map->used <= map->row_count);
+
     if (map->rows) {
         io_free(map->io, map->rows);
         map->rows = NULL;
@@ -41,6 +47,8 @@ void segment_keymap_deinit(struct segment_keymap *map)
 
 uint64_t segment_keymap_room(const struct segment_keymap *map)
 {
+    ASSERT(map->row_count >= ROWS_MIN);
+
     uint64_t limit = map->row_count / 4 * 3;
     ASSERT(map->used <= limit);
     return limit - map->used;
@@ -52,6 +60,10 @@ static struct segment_keymap_entry *find(const struct segment_keymap *map,
                                          struct bytes key,
                                          uint64_t *hash)
 {
+    ASSERT(map->rows);
+    ASSERT(map->used < map->row_count);
+    ASSERT(kind <= SEGMENT_KEYMAP_PRODUCER);
+
     hash[0] = checksum_hash64(map->seed + kind, key);
     hash[1] = checksum_hash64(~map->seed - kind, key);
     uint64_t mask = map->row_count - 1;
@@ -70,6 +82,8 @@ void segment_keymap_put(struct segment_keymap *map,
                         struct bytes key,
                         int64_t offset)
 {
+    ASSERT(map->rows);
+
     uint64_t hash[2];
     struct segment_keymap_entry *row = find(map, kind, key, hash);
     ASSERT(offset >= 0);
@@ -86,6 +100,8 @@ int64_t segment_keymap_get(const struct segment_keymap *map,
                            enum segment_keymap_kind kind,
                            struct bytes key)
 {
+    ASSERT(map->rows);
+
     uint64_t hash[2];
     const struct segment_keymap_entry *row = find(map, kind, key, hash);
     ASSERT(row);

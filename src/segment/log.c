@@ -16,6 +16,7 @@
 
 struct segment *segment_log_last(const struct segment_log *log)
 {
+    ASSERT(log->count == 0 || log->rows);
     ASSERT(log->count <= log->capacity);
     return log->count ? log->rows[log->count - 1] : NULL;
 }
@@ -34,6 +35,8 @@ struct segment_point segment_log_point(const struct segment_log *log)
 
 size_t segment_log_index_of(const struct segment_log *log, int64_t offset)
 {
+    ASSERT(log->count <= log->capacity);
+
     size_t low = 0;
     size_t high = log->count;
     while (low < high) {
@@ -56,6 +59,11 @@ static enum pyr_err grow(struct io *io,
                          size_t count,
                          size_t *capacity)
 {
+    ASSERT(row_bytes > 0);
+    ASSERT(count > 0);
+    ASSERT(used <= *capacity);
+    ASSERT(*rows || *capacity == 0);
+
     if (used + count <= *capacity) {
         return PYR_OK;
     }
@@ -71,11 +79,15 @@ static enum pyr_err grow(struct io *io,
     io_free(io, *rows);
     *rows = fresh;
     *capacity = wanted;
+    ASSERT(*capacity >= used + count);
     return PYR_OK;
 }
 
 enum pyr_err segment_log_reserve(struct segment_log *log, size_t count)
 {
+    ASSERT(count > 0);
+    ASSERT(log->count <= log->capacity);
+
     void *rows = log->rows;
     enum pyr_err err =
         grow(log->io, &rows, sizeof(struct segment *), log->count, count, &log->capacity);
@@ -85,6 +97,10 @@ enum pyr_err segment_log_reserve(struct segment_log *log, size_t count)
 
 enum pyr_err segment_log_reserve_epochs(struct segment_log *log, size_t count)
 {
+    ASSERT(count > 0);
+    ASSERT(log->epoch_count <= log->epoch_capacity);
+    ASSERT(log->epoch_count <= SEGMENT_EPOCHS_MAX);
+
     if (log->epoch_count + count > SEGMENT_EPOCHS_MAX) {
         return PYR_ERR_TOO_LARGE;
     }
@@ -97,10 +113,15 @@ enum pyr_err segment_log_reserve_epochs(struct segment_log *log, size_t count)
 
 void segment_log_push(struct segment_log *log, struct segment *segment)
 {
+    ASSERT(segment->state != SEGMENT_STATE_DELETED);
+    ASSERT(segment->serial == 0);
+    ASSERT(segment->views == 0);
+    ASSERT(!segment->handle);
     ASSERT(log->count < log->capacity);
     if (log->count > 0) {
         struct segment_point end = segment_log_point(log);
         ASSERT(segment->shape.identity.offset_base == end.offset); /* SEG-7 */
+        ASSERT(segment->shape.start.digest == end.digest);         /* SEG-7 */
     }
     segment->serial = ++log->serial_last;
     log->rows[log->count++] = segment;
@@ -108,6 +129,7 @@ void segment_log_push(struct segment_log *log, struct segment *segment)
 
 void segment_log_reap(struct segment_log *log, struct segment *segment)
 {
+    ASSERT(segment->views_unopened <= segment->views);
     ASSERT(segment->state == SEGMENT_STATE_DELETED);
     if (segment->views == 0) {
         segment_destroy(log->io, segment);
@@ -116,12 +138,14 @@ void segment_log_reap(struct segment_log *log, struct segment *segment)
 
 void segment_log_drop(struct segment_log *log, size_t first, size_t end)
 {
+    ASSERT(log->count <= log->capacity);
     ASSERT(first <= end && end <= log->count);
     if (first == end) {
         return;
     }
     for (size_t index = first; index < end; index++) {
         struct segment *segment = log->rows[index];
+        ASSERT(!segment->is_claimed);
         segment_files_drop(log->files, segment);
         segment_state_set(segment, SEGMENT_STATE_DELETED);
         segment_log_reap(log, segment);
@@ -132,6 +156,9 @@ void segment_log_drop(struct segment_log *log, size_t first, size_t end)
 
 void segment_log_replace(struct segment_log *log, size_t first, size_t end, struct segment *segment)
 {
+    ASSERT(segment->state == SEGMENT_STATE_CLEANED);
+    ASSERT(segment->serial == 0);
+    ASSERT(segment->shape.history_digest == log->rows[end - 1]->shape.history_digest);
     ASSERT(first < end && end <= log->count);
     ASSERT(segment->shape.identity.offset_base == log->rows[first]->shape.identity.offset_base);
     ASSERT(segment->shape.end.offset == log->rows[end - 1]->shape.end.offset); /* SEG-7 */
@@ -145,6 +172,9 @@ void segment_log_replace(struct segment_log *log, size_t first, size_t end, stru
 
 void segment_log_cut_epochs(struct segment_log *log, int64_t offset)
 {
+    ASSERT(offset >= 0);
+    ASSERT(log->epoch_count <= log->epoch_capacity);
+
     while (log->epoch_count > 0 && log->epochs[log->epoch_count - 1].offset_start >= offset) {
         log->epoch_count--;
         log->epochs_dirty = true;
@@ -153,6 +183,9 @@ void segment_log_cut_epochs(struct segment_log *log, int64_t offset)
 
 void segment_log_clip_epochs(struct segment_log *log, int64_t offset)
 {
+    ASSERT(offset >= 0);
+    ASSERT(log->epoch_count <= log->epoch_capacity);
+
     size_t gone = 0;
     while (gone + 1 < log->epoch_count && log->epochs[gone + 1].offset_start <= offset) {
         gone++;
@@ -169,6 +202,9 @@ void segment_log_clip_epochs(struct segment_log *log, int64_t offset)
 
 struct segment_end segment_end_of(const struct segment_shape *shape)
 {
+    ASSERT(shape->identity.offset_base >= 0);
+    ASSERT(shape->end.offset >= shape->identity.offset_base);
+
     return (struct segment_end){
         .segment = shape->identity.offset_base,
         .bytes = shape->end.position,
@@ -180,6 +216,8 @@ struct segment_end segment_end_of(const struct segment_shape *shape)
 
 enum pyr_err segment_log_check(const struct segment_log *log, struct pyr_error *reterr)
 {
+    ASSERT(log->folder);
+
     if (log->has_failed) {
         return err_set(reterr, PYR_ERR_FAILED, "'%s' failed before and is only read from",
                        log->folder);
@@ -189,6 +227,8 @@ enum pyr_err segment_log_check(const struct segment_log *log, struct pyr_error *
 
 void segment_log_note(struct segment_log *log, enum pyr_err err)
 {
+    ASSERT(err != PYR_ERR_BUSY);
+
     bool is_passing = err == PYR_OK || err == PYR_ERR_DISK_FULL || err == PYR_ERR_NO_MEMORY ||
                       err == PYR_ERR_INVALID;
     if (!is_passing) {
@@ -198,6 +238,9 @@ void segment_log_note(struct segment_log *log, enum pyr_err err)
 
 void segment_log_free(struct segment_log *log)
 {
+    ASSERT(log->folder);
+    ASSERT(log->count <= log->capacity);
+
     for (size_t index = 0; index < log->count; index++) {
         struct segment *segment = log->rows[index];
         segment_files_drop(log->files, segment);
@@ -213,6 +256,9 @@ void segment_log_free(struct segment_log *log)
  * as well. */
 static void cut_open_file(struct segment_log *log)
 {
+    ASSERT(!log->has_failed);
+    ASSERT(log->folder);
+
     const struct segment *last = segment_log_last(log);
     if (!last || last->state != SEGMENT_STATE_OPEN ||
         last->shape.bytes_allocated <= last->shape.end.position) {
@@ -235,6 +281,7 @@ void segment_log_close(struct segment_log *log)
     }
     ASSERT(!log->is_appending && !log->is_syncing && !log->is_preparing);
     ASSERT(!log->is_truncating && !log->is_removing && !log->is_compacting);
+    ASSERT(log->synced.offset <= segment_log_point(log).offset); /* SEG-8 */
     if (!log->has_failed) {
         cut_open_file(log);
     }
@@ -245,6 +292,9 @@ void segment_log_close(struct segment_log *log)
 
 int64_t segment_log_start(const struct segment_log *log)
 {
+    ASSERT(log->offset_start >= 0);
+    ASSERT(log->offset_start <= segment_log_point(log).offset);
+
     return log->offset_start;
 }
 
@@ -257,6 +307,8 @@ void segment_log_set_start(struct segment_log *log, int64_t offset)
 
 struct segment_end segment_log_end(const struct segment_log *log)
 {
+    ASSERT(log->first.offset >= 0);
+
     const struct segment *last = segment_log_last(log);
     if (last) {
         return segment_end_of(&last->shape);
@@ -271,6 +323,7 @@ struct segment_end segment_log_end(const struct segment_log *log)
 
 struct segment_end segment_log_synced(const struct segment_log *log)
 {
+    ASSERT(log->synced.offset >= 0);
     ASSERT(log->synced.offset <= segment_log_point(log).offset); /* SEG-8 */
     return log->synced;
 }
@@ -282,11 +335,15 @@ bool segment_log_has_failed(const struct segment_log *log)
 
 size_t segment_log_segments(const struct segment_log *log)
 {
+    ASSERT(log->count <= log->capacity);
+
     return log->count;
 }
 
 uint64_t segment_log_bytes(const struct segment_log *log)
 {
+    ASSERT(log->count <= log->capacity);
+
     uint64_t bytes = 0;
     for (size_t index = 0; index < log->count; index++) {
         bytes += log->rows[index]->shape.end.position;
@@ -296,6 +353,8 @@ uint64_t segment_log_bytes(const struct segment_log *log)
 
 int64_t segment_log_segment_of(const struct segment_log *log, int64_t offset)
 {
+    ASSERT(offset >= 0);
+
     size_t index = segment_log_index_of(log, offset);
     if (index < log->count) {
         return log->rows[index]->shape.identity.offset_base;
@@ -305,6 +364,7 @@ int64_t segment_log_segment_of(const struct segment_log *log, int64_t offset)
 
 int64_t segment_log_bytes_max(const struct segment_log *log, bool *ret_is_capped)
 {
+    ASSERT(log->bytes_max > 0);
     ASSERT(log->bytes_max <= SEGMENT_BYTES_MAX);
     *ret_is_capped = log->is_capped;
     return log->bytes_max;
@@ -312,6 +372,9 @@ int64_t segment_log_bytes_max(const struct segment_log *log, bool *ret_is_capped
 
 const struct segment_epoch *segment_log_epochs(const struct segment_log *log, size_t *ret_count)
 {
+    ASSERT(log->epoch_count <= log->epoch_capacity);
+    ASSERT(log->epochs || log->epoch_count == 0);
+
     *ret_count = log->epoch_count;
     return log->epochs;
 }
@@ -322,6 +385,9 @@ void segment_log_take_view(struct segment_log *log,
                            struct segment *segment,
                            struct segment_view *ret_view)
 {
+    ASSERT(segment->serial != 0);
+    ASSERT(segment->views_unopened <= segment->views);
+
     struct segment_view *view = ret_view;
     uint32_t map_bytes = log->use_mmap ? segment->shape.end.position : 0;
 
@@ -352,6 +418,9 @@ enum pyr_err segment_log_view(struct segment_log *log,
                               struct segment_view *ret_view,
                               struct pyr_error *reterr)
 {
+    ASSERT(ret_view);
+    ASSERT(log->offset_start >= 0);
+
     size_t index = segment_log_index_of(log, offset);
     if (offset < log->offset_start || index == log->count) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
@@ -367,6 +436,9 @@ enum pyr_err segment_log_view_time(struct segment_log *log,
                                    struct segment_view *ret_view,
                                    struct pyr_error *reterr)
 {
+    ASSERT(ret_view);
+    ASSERT(log->offset_start >= 0);
+
     for (size_t index = segment_log_index_of(log, log->offset_start); index < log->count; index++) {
         struct segment *segment = log->rows[index];
         if (segment->shape.end.timestamp_max >= timestamp_ms) {
@@ -380,6 +452,10 @@ enum pyr_err segment_log_view_time(struct segment_log *log,
 
 void segment_log_view_release(struct segment_log *log, struct segment_view *view)
 {
+    ASSERT(view->segment);
+    ASSERT(view->serial <= log->serial_last);
+    ASSERT(!view->was_open || view->handle);
+
     struct segment *segment = view->segment;
     ASSERT(segment->views > 0);
 

@@ -27,6 +27,8 @@ static enum pyr_err read_block(const struct segment_points *points,
                                struct block *block,
                                struct pyr_error *reterr)
 {
+    ASSERT(points->io);
+    ASSERT(points->digest);
     ASSERT(count <= BLOCK_POINTS);
     ASSERT(first > 0); /* The first point stands apart. */
     size_t bytes = 0;
@@ -49,6 +51,9 @@ static bool block_point(const struct segment_points *points,
                         uint32_t slot,
                         struct segment_point *ret_point)
 {
+    ASSERT(block->count <= BLOCK_POINTS);
+    ASSERT(ret_point);
+
     if (slot < block->first || slot - block->first >= block->count) {
         return false;
     }
@@ -58,6 +63,9 @@ static bool block_point(const struct segment_points *points,
 
 static bool is_before(const struct segment_point *point, enum segment_key key, int64_t value)
 {
+    ASSERT(point->kind != 0);
+    ASSERT(key <= SEGMENT_KEY_TIMESTAMP);
+
     switch (key) {
     case SEGMENT_KEY_OFFSET:
         return point->offset <= value;
@@ -87,6 +95,9 @@ static void consider(struct search *search,
                      uint32_t slot,
                      const struct segment_point *point)
 {
+    ASSERT(slot > search->low);
+    ASSERT(slot < search->high);
+
     if (!is_good) {
         search->bad_count++;
         search->low = slot; /* Nothing is known: look behind it, keep the last good one. */
@@ -103,6 +114,9 @@ static enum pyr_err halve(const struct segment_points *points,
                           struct search *search,
                           struct pyr_error *reterr)
 {
+    ASSERT(search->low < search->high);
+    ASSERT(search->slot <= search->low);
+
     struct block block;
     struct segment_point point;
     while (search->high - search->low > BLOCK_POINTS && search->bad_count <= BAD_POINTS_MAX) {
@@ -127,6 +141,9 @@ static enum pyr_err search_from(const struct segment_points *points,
                                 struct search *search,
                                 struct pyr_error *reterr)
 {
+    ASSERT(search->low < search->high);
+    ASSERT(search->bad_count == 0);
+
     enum pyr_err err = halve(points, search, reterr);
     if (err != PYR_OK) {
         return err;
@@ -160,6 +177,9 @@ enum pyr_err segment_points_floor(const struct segment_points *points,
                                   struct segment_point *ret_point,
                                   struct pyr_error *reterr)
 {
+    ASSERT(ret_slot);
+    ASSERT(ret_point);
+
     const struct segment_shape *shape = points->shape;
     ASSERT(shape->point_count > shape->history_count);
     struct search search = {
@@ -186,6 +206,9 @@ enum pyr_err segment_points_behind(const struct segment_points *points,
                                    struct segment_point *ret_point,
                                    struct pyr_error *reterr)
 {
+    ASSERT(slot < points->shape->point_count);
+    ASSERT(ret_point);
+
     const struct segment_shape *shape = points->shape;
     struct segment_point point;
     struct block block;
@@ -232,6 +255,9 @@ struct pass {
 /* Whether @point can stand behind what the pass has seen. */
 static bool is_in_order(const struct pass *pass, const struct segment_point *point)
 {
+    ASSERT(!pass->is_over);
+    ASSERT(point->kind != 0);
+
     const struct segment_point *before = pass->has_last ? &pass->last : &pass->shape.start;
     return point->offset >= before->offset && point->position >= before->position &&
            point->epoch >= before->epoch && point->timestamp_max >= before->timestamp_max &&
@@ -244,6 +270,9 @@ static void pass_point(struct pass *pass,
                        int64_t offset_limit,
                        struct segment_point_visit *visit)
 {
+    ASSERT(!pass->is_over);
+    ASSERT(pass->restored->is_sound);
+
     struct segment_restored *restored = pass->restored;
     if (!is_in_order(pass, point)) {
         restored->is_sound = false;
@@ -276,6 +305,10 @@ enum pyr_err segment_points_restore(const struct segment_points *points,
                                     struct segment_restored *ret_restored,
                                     struct pyr_error *reterr)
 {
+    ASSERT(points->digest);
+    ASSERT(offset_limit >= 0);
+    ASSERT(!visit || visit->take);
+
     int64_t bytes = 0;
     int number = io_bytes(points->io, points->digest, &bytes);
     if (number != 0) {
@@ -316,5 +349,7 @@ enum pyr_err segment_points_restore(const struct segment_points *points,
     }
     restored.shape = pass.shape;
     *ret_restored = restored;
+    ASSERT(restored.shape.end.offset >= restored.shape.start.offset);
+    ASSERT(restored.shape.point_count > restored.shape.history_count);
     return PYR_OK;
 }

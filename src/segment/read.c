@@ -46,6 +46,9 @@ struct reader {
 /* Say that what stands at the reader's place is damaged. */
 static enum pyr_err damaged(struct reader *reader, const char *why)
 {
+    ASSERT(why);
+    ASSERT(reader->point.offset >= 0);
+
     const struct segment_view *view = reader->view;
     return err_set(reader->reterr, PYR_ERR_CORRUPT,
                    "'%s/%020" PRId64 ".log' at position %" PRIu32 ", offset %" PRId64 ": %s",
@@ -60,6 +63,10 @@ static enum pyr_err read_log(struct reader *reader,
                              uint32_t position,
                              size_t *ret_count)
 {
+    ASSERT(data);
+    ASSERT(reader->view->handle);
+    ASSERT(position <= reader->view->shape.end.position);
+
     struct segment_view *view = reader->view;
     int number =
         io_read_whole(view->io, view->handle->log, (struct bytes_mut){.data = data, .count = count},
@@ -75,6 +82,9 @@ static enum pyr_err read_log(struct reader *reader,
 /* Point at the batch header at the reader's place, which lies before the end. */
 static enum pyr_err header_here(struct reader *reader, const uint8_t **ret_header)
 {
+    ASSERT(reader->view->handle);
+    ASSERT(reader->window_count <= WINDOW_BYTES);
+
     struct segment_view *view = reader->view;
     uint32_t position = reader->point.position;
     ASSERT(position < view->shape.end.position);
@@ -82,6 +92,7 @@ static enum pyr_err header_here(struct reader *reader, const uint8_t **ret_heade
         return damaged(reader, "fewer bytes than a batch header");
     }
     if (view->handle->log_map) {
+        ASSERT(view->handle->log_map_bytes >= view->shape.end.position);
         *ret_header = view->handle->log_map + position;
         return PYR_OK;
     }
@@ -111,6 +122,9 @@ static enum pyr_err step_over(struct reader *reader,
                               const uint8_t *header,
                               struct segment_batch *ret_batch)
 {
+    ASSERT(header);
+    ASSERT(reader->point.position < reader->view->shape.end.position);
+
     const struct segment_shape *shape = &reader->view->shape;
     const char *why = NULL;
     int64_t left = (int64_t)shape->end.position - reader->point.position;
@@ -123,6 +137,9 @@ static enum pyr_err step_over(struct reader *reader,
 /* Begin at the cursor or at a point. */
 static enum pyr_err place(struct reader *reader)
 {
+    ASSERT(reader->view->handle);
+    ASSERT(reader->want->offset >= 0);
+
     const struct segment_view *view = reader->view;
     const struct segment_cursor *cursor = reader->want->cursor;
     if (cursor && cursor->serial == view->serial && cursor->point.offset <= reader->want->offset &&
@@ -140,6 +157,9 @@ static enum pyr_err place(struct reader *reader)
 /* Walk to the batch that holds the wanted offset, or to the end. */
 static enum pyr_err find(struct reader *reader)
 {
+    ASSERT(reader->view->handle);
+    ASSERT(reader->run->batches == 0);
+
     const struct segment_shape *shape = &reader->view->shape;
     enum pyr_err err = place(reader);
     while (err == PYR_OK && reader->point.position < shape->end.position) {
@@ -164,6 +184,9 @@ static enum pyr_err find(struct reader *reader)
 /* Bring the bytes of the run, at most @bytes_max and one whole batch at least, under *@ret_data. */
 static enum pyr_err fetch(struct reader *reader, struct bytes *ret_data)
 {
+    ASSERT(ret_data);
+    ASSERT(reader->point.position < reader->view->shape.end.position);
+
     struct segment_view *view = reader->view;
     const struct segment_read *want = reader->want;
     const uint8_t *header = NULL;
@@ -199,6 +222,9 @@ static enum pyr_err fetch(struct reader *reader, struct bytes *ret_data)
 /* Check one batch of the run at @data and walk over it. */
 static enum pyr_err take_batch(struct reader *reader, struct bytes data)
 {
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+    ASSERT(reader->point.position < reader->view->shape.end.position);
+
     struct batch_header header;
     struct segment_batch batch;
     struct pyr_error why;
@@ -229,6 +255,9 @@ static enum pyr_err check_unwanted(struct reader *reader, struct bytes data)
 /* Take whole batches from the front of @data up to the limits. */
 static enum pyr_err take_run(struct reader *reader, struct bytes data)
 {
+    ASSERT(reader->run->batches == 0);
+    ASSERT(reader->run->records == 0);
+
     struct segment_run *run = reader->run;
     size_t used = 0;
     while (data.count - used >= BATCH_HEADER_BYTES) {
@@ -257,6 +286,7 @@ static enum pyr_err take_run(struct reader *reader, struct bytes data)
         return damaged(reader, "the file ends before its batches do");
     }
     run->data = (struct bytes){.data = data.data, .count = used};
+    ASSERT(used <= data.count);
     return PYR_OK;
 }
 
@@ -265,6 +295,9 @@ static enum pyr_err take_run(struct reader *reader, struct bytes data)
 /* Walk on to the next stored point, and meet it. */
 static enum pyr_err prove(struct reader *reader)
 {
+    ASSERT(reader->view->handle);
+    ASSERT(reader->point.position <= reader->view->shape.end.position);
+
     const struct segment_view *view = reader->view;
     struct segment_points points = {.io = view->io,
                                     .digest = view->handle->digest,
@@ -295,6 +328,9 @@ static enum pyr_err prove(struct reader *reader)
 
 static enum pyr_err read_run(struct reader *reader)
 {
+    ASSERT(reader->run->batches == 0);
+    ASSERT(reader->err == PYR_OK);
+
     const struct segment_shape *shape = &reader->view->shape;
     struct segment_run *run = reader->run;
     enum pyr_err err = find(reader);
@@ -324,6 +360,8 @@ static enum pyr_err read_run(struct reader *reader)
 
 static void read_guarded(void *arg)
 {
+    ASSERT(arg);
+
     struct reader *reader = arg;
     reader->err = read_run(reader);
 }
@@ -331,6 +369,9 @@ static void read_guarded(void *arg)
 /* Make sure that @view has open files, and a mapping that reaches its end if it maps. */
 enum pyr_err segment_view_open(struct segment_view *view, struct pyr_error *reterr)
 {
+    ASSERT(view->io);
+    ASSERT(view->folder);
+
     if (view->handle) {
         return PYR_OK;
     }
@@ -359,6 +400,9 @@ static enum pyr_err guarded(struct segment_view *view,
                             void *arg,
                             struct pyr_error *reterr)
 {
+    ASSERT(view->handle);
+    ASSERT(work);
+
     if (!view->guard || !view->handle->log_map) {
         work(arg);
         return PYR_OK;
@@ -376,6 +420,9 @@ enum pyr_err segment_view_read(struct segment_view *view,
                                struct segment_run *ret_run,
                                struct pyr_error *reterr)
 {
+    ASSERT(want);
+    ASSERT(ret_run);
+
     enum pyr_err err = segment_view_open(view, reterr);
     if (err != PYR_OK) {
         return err;
@@ -414,6 +461,9 @@ enum pyr_err segment_view_read(struct segment_view *view,
 /* Look through the verified @data for a batch at or after @timestamp_ms. */
 static bool find_in(struct bytes data, int64_t timestamp_ms, int64_t *ret_offset)
 {
+    ASSERT(ret_offset);
+    ASSERT(data.data || data.count == 0);
+
     size_t used = 0;
     while (used < data.count) {
         struct segment_batch batch;
@@ -438,6 +488,9 @@ static enum pyr_err find_time(struct segment_view *view,
                               int64_t *ret_offset,
                               struct pyr_error *reterr)
 {
+    ASSERT(view->handle);
+    ASSERT(cursor->serial == view->serial);
+
     int64_t offset = cursor->point.offset;
     while (offset < view->shape.end.offset) {
         struct segment_run run = {0};
@@ -473,6 +526,9 @@ enum pyr_err segment_view_find_time(struct segment_view *view,
                                     int64_t *ret_offset,
                                     struct pyr_error *reterr)
 {
+    ASSERT(view->serial != 0);
+    ASSERT(ret_offset);
+
     struct segment_cursor cursor = {.serial = view->serial};
     struct bytes_mut buffer = {0};
     uint32_t slot = 0;
@@ -496,6 +552,9 @@ enum pyr_err segment_view_find_time(struct segment_view *view,
 
 bool segment_view_is_resident(struct segment_view *view, uint32_t position, size_t count)
 {
+    ASSERT(view->io);
+    ASSERT(!view->was_open || view->handle);
+
     if (!view->handle || !view->handle->log_map ||
         position + (uint64_t)count > view->handle->log_map_bytes) {
         return false;

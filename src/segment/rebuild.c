@@ -33,6 +33,10 @@ enum pyr_err segment_file_open(struct io *io,
                                struct io_file **ret_file,
                                struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(ret_file);
+    ASSERT(kind < SEGMENT_KIND_COUNT);
+
     char path[PATH_BYTES_MAX];
     struct io_file *file = NULL;
     if (!segment_path(path, folder, offset_base, kind, SEGMENT_SUFFIX_NONE)) {
@@ -65,6 +69,9 @@ struct index_file {
 /* Hold the entries against the file, and write them where it differs. */
 static void index_flush(struct index_file *index)
 {
+    ASSERT(index->held_count <= ENTRIES_HELD);
+    ASSERT(index->entry_bytes > 0);
+
     uint8_t there[sizeof index->held];
     size_t bytes = index->held_count * index->entry_bytes;
     size_t got = 0;
@@ -94,6 +101,9 @@ static void index_flush(struct index_file *index)
 
 static void index_hold(struct index_file *index, const uint8_t *entry)
 {
+    ASSERT(entry);
+    ASSERT(index->held_count <= ENTRIES_HELD);
+
     if (index->held_count == ENTRIES_HELD) {
         index_flush(index);
     }
@@ -113,6 +123,9 @@ struct index_check {
 
 static void check_point(struct segment_point_visit *visit, const struct segment_point *point)
 {
+    ASSERT(visit);
+    ASSERT(point->kind != 0);
+
     struct index_check *check = container_of(visit, struct index_check, visit);
     uint8_t entry[SEGMENT_TIME_ENTRY_BYTES];
     bool has_index = (point->kind & SEGMENT_POINT_INDEX) != 0;
@@ -131,6 +144,8 @@ static void check_point(struct segment_point_visit *visit, const struct segment_
 /* End the comparison of one file: what is behind its last entry is cut. */
 static enum pyr_err index_end(struct index_file *index, struct pyr_error *reterr)
 {
+    ASSERT(index->entry_bytes > 0);
+
     int64_t bytes = 0;
     index_flush(index);
     int64_t want = (int64_t)index->count * (int64_t)index->entry_bytes;
@@ -146,6 +161,7 @@ static enum pyr_err index_end(struct index_file *index, struct pyr_error *reterr
     if (index->error != 0) {
         return err_set_errno(reterr, index->error, "bring an index in line");
     }
+    ASSERT(index->held_count == 0);
     return PYR_OK;
 }
 
@@ -156,6 +172,9 @@ static enum pyr_err index_open(struct index_file *index,
                                enum segment_kind kind,
                                struct pyr_error *reterr)
 {
+    ASSERT(!index->file);
+    ASSERT(kind == SEGMENT_KIND_INDEX || kind == SEGMENT_KIND_TIMEINDEX);
+
     uint32_t flags = index->is_dry ? (uint32_t)IO_OPEN_READ
                                    : (uint32_t)(IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE);
     index->io = io;
@@ -172,6 +191,9 @@ static enum pyr_err check_open(struct index_check *check,
                                bool is_dry,
                                struct pyr_error *reterr)
 {
+    ASSERT(!check->index.file);
+    ASSERT(!check->times.file);
+
     check->visit.take = check_point;
     check->shape = shape;
     check->time_last = -1;
@@ -188,6 +210,8 @@ static enum pyr_err check_open(struct index_check *check,
 
 static void check_close(struct index_check *check, struct io *io)
 {
+    ASSERT(check);
+
     io_close(io, check->index.file);
     io_close(io, check->times.file);
     io_free(io, check);
@@ -199,6 +223,10 @@ static enum pyr_err check_points(struct index_check *check,
                                  struct io_file *digest,
                                  struct pyr_error *reterr)
 {
+    ASSERT(digest);
+    ASSERT(check->index.count == 0);
+    ASSERT(check->times.count == 0);
+
     struct segment_restored restored;
     struct segment_shape start = *check->shape;
     start.index_count = 0;
@@ -228,6 +256,9 @@ enum pyr_err segment_rebuild_index(struct io *io,
                                    uint32_t *ret_rebuilt,
                                    struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(ret_rebuilt);
+
     struct io_file *digest = NULL;
     struct index_check *check = io_alloc(io, sizeof *check, _Alignof(struct index_check));
     if (!check) {
@@ -275,6 +306,10 @@ static enum pyr_err walk_need(struct walk *walk,
                               struct bytes *ret_data,
                               struct pyr_error *reterr)
 {
+    ASSERT(walk->log);
+    ASSERT(walk->buffer.data);
+    ASSERT(walk->buffer_count <= walk->buffer.count);
+
     struct segment_rebuild *rebuild = walk->rebuild;
     uint32_t position = rebuild->shape.end.position;
     size_t skip = position - walk->buffer_position;
@@ -299,6 +334,7 @@ static enum pyr_err walk_need(struct walk *walk,
     }
     *ret_data =
         (struct bytes){.data = walk->buffer.data + skip, .count = walk->buffer_count - skip};
+    ASSERT(skip <= walk->buffer_count);
     return PYR_OK;
 }
 
@@ -308,6 +344,9 @@ static enum pyr_err walk_next(struct walk *walk,
                               struct segment_batch *ret_batch,
                               struct pyr_error *reterr)
 {
+    ASSERT(ret_data);
+    ASSERT(walk->rebuild->shape.end.position < walk->log_bytes);
+
     struct segment_rebuild *rebuild = walk->rebuild;
     int64_t left = walk->log_bytes - rebuild->shape.end.position;
     struct pyr_error why_error = {0};
@@ -346,6 +385,9 @@ static enum pyr_err walk_next(struct walk *walk,
 /* Whether the rest of the file is the zeros of space reserved ahead. */
 static bool is_blank(struct walk *walk)
 {
+    ASSERT(walk->log);
+    ASSERT(walk->rebuild->shape.end.position <= walk->log_bytes);
+
     struct bytes data;
     int64_t left = walk->log_bytes - walk->rebuild->shape.end.position;
     size_t count = left < BATCH_HEADER_BYTES ? (size_t)left : BATCH_HEADER_BYTES;
@@ -363,6 +405,8 @@ static bool is_blank(struct walk *walk)
 /* What ends a walk: the end wanted, or the last good batch if it may go on. */
 static enum pyr_err walk_ended(struct walk *walk, struct pyr_error *reterr)
 {
+    ASSERT(walk->rebuild->shape.end.offset >= walk->rebuild->shape.start.offset);
+
     struct segment_rebuild *rebuild = walk->rebuild;
     const struct segment_shape *shape = &rebuild->shape;
     if (shape->end.offset < rebuild->offset_end) {
@@ -384,6 +428,9 @@ static enum pyr_err walk_ended(struct walk *walk, struct pyr_error *reterr)
 /* Whether @point is what the .digest holds in that slot, if that is whole. */
 static bool is_point_there(const struct walk *walk, const struct segment_point *point)
 {
+    ASSERT(walk->rebuild->is_dry);
+    ASSERT(point->kind != 0);
+
     const struct segment_shape *shape = &walk->rebuild->shape;
     uint8_t data[SEGMENT_POINT_BYTES];
     struct segment_point there;
@@ -407,6 +454,9 @@ static enum pyr_err walk_take(struct walk *walk,
                               const char **ret_why,
                               struct pyr_error *reterr)
 {
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+    ASSERT(ret_why);
+
     struct segment_shape *shape = &walk->rebuild->shape;
     struct segment_point point;
     if (!walk->rebuild->is_dry) {
@@ -430,6 +480,9 @@ static enum pyr_err walk_take(struct walk *walk,
 
 static enum pyr_err walk_batches(struct walk *walk, struct pyr_error *reterr)
 {
+    ASSERT(walk->log_bytes >= 0);
+    ASSERT(walk->rebuild->batches == 0);
+
     struct segment_rebuild *rebuild = walk->rebuild;
     struct segment_shape *shape = &rebuild->shape;
     bool is_good = true;
@@ -472,6 +525,10 @@ static enum pyr_err restore(struct segment_rebuild *rebuild,
                             bool *ret_is_new,
                             struct pyr_error *reterr)
 {
+    ASSERT(!rebuild->is_dry);
+    ASSERT(!rebuild->shape.is_cleaned);
+    ASSERT(rebuild->offset_trusted > rebuild->shape.identity.offset_base);
+
     uint8_t data[SEGMENT_DIGEST_HEADER_BYTES + SEGMENT_POINT_BYTES];
     struct segment_digest_header header;
     struct segment_point start;
@@ -512,6 +569,9 @@ static enum pyr_err finish(struct segment_rebuild *rebuild,
                            struct segment_writer *writer,
                            struct pyr_error *reterr)
 {
+    ASSERT(!rebuild->is_dry);
+    ASSERT(writer->shape == &rebuild->shape);
+
     enum pyr_err err = PYR_OK;
     if (rebuild->is_sealed) {
         err = segment_writer_end(writer, reterr);
@@ -534,6 +594,9 @@ static enum pyr_err walk_log(struct segment_rebuild *rebuild,
                              bool is_new,
                              struct pyr_error *reterr)
 {
+    ASSERT(!rebuild->is_dry);
+    ASSERT(walk->rebuild == rebuild);
+
     enum pyr_err err = segment_writer_open(&walk->writer, rebuild->io, rebuild->folder,
                                            SEGMENT_SUFFIX_NONE, &rebuild->shape, reterr);
     if (err == PYR_OK && is_new) {
@@ -557,6 +620,8 @@ static enum pyr_err walk_log(struct segment_rebuild *rebuild,
 
 enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *reterr)
 {
+    ASSERT(!rebuild->is_sealed || !rebuild->may_pass);
+
     struct walk walk = {.rebuild = rebuild};
     struct io_file *digest = NULL;
     int64_t offset_base = rebuild->shape.identity.offset_base;
@@ -622,6 +687,9 @@ struct looked {
 /* Read @count bytes at @position into @data; false if the file is shorter, or with an error. */
 static bool read_exactly(struct looked *looked, uint8_t *data, size_t count, int64_t position)
 {
+    ASSERT(looked->file);
+    ASSERT(data);
+
     size_t got = 0;
     if (position < 0 || looked->error != 0) {
         return false;
@@ -634,6 +702,10 @@ static bool read_exactly(struct looked *looked, uint8_t *data, size_t count, int
 /* Take START, END and the history's end out of an open .digest. */
 static enum segment_look look_at_digest(struct looked *digest, struct segment_shape *shape)
 {
+    ASSERT(digest->file);
+    ASSERT(digest->error == 0);
+    ASSERT(shape->point_count == 0);
+
     uint8_t data[SEGMENT_POINT_BYTES + SEGMENT_DIGEST_HEADER_BYTES];
     struct segment_digest_header header;
     struct segment_point point;
@@ -683,6 +755,9 @@ static enum segment_look look_at_digest(struct looked *digest, struct segment_sh
 /* Whether the ends of Kafka's two files are what the END point says. */
 static bool is_index_good(struct io *io, const char *folder, struct segment_shape *shape)
 {
+    ASSERT(shape->point_count > shape->history_count);
+    ASSERT(shape->time_count == 0);
+
     struct io_file *index = NULL;
     struct io_file *times = NULL;
     int64_t index_bytes = -1;
@@ -717,6 +792,9 @@ enum pyr_err segment_look_at(struct io *io,
                              struct segment_shape *ret_shape,
                              struct pyr_error *reterr)
 {
+    ASSERT(ret_look);
+    ASSERT(ret_shape);
+
     struct segment_shape shape = {.identity = *identity, .time_last = -1};
     struct io_file *digest = NULL;
     struct io_file *log = NULL;

@@ -46,6 +46,9 @@ enum pyr_err segment_log_create(struct io *io,
                                 const struct segment_metadata *metadata,
                                 struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(metadata);
+
     char text[SEGMENT_METADATA_BYTES_MAX];
     struct io_stat stat;
     char path[PATH_BYTES_MAX];
@@ -71,6 +74,9 @@ enum pyr_err segment_log_identify(struct io *io,
                                   struct segment_metadata *ret_metadata,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(ret_metadata);
+
     char path[PATH_BYTES_MAX];
     uint8_t text[SEGMENT_METADATA_BYTES_MAX];
     struct io_file *file = NULL;
@@ -116,6 +122,8 @@ struct recovery {
 
 static enum pyr_err no_memory(struct recovery *recovery)
 {
+    ASSERT(recovery->log);
+
     return err_set(recovery->reterr, PYR_ERR_NO_MEMORY, "no memory to open '%s'",
                    recovery->log->folder);
 }
@@ -125,6 +133,9 @@ static enum pyr_err add_segment(struct recovery *recovery,
                                 const struct segment_shape *shape,
                                 enum segment_state state)
 {
+    ASSERT(shape->is_cleaned == (state == SEGMENT_STATE_CLEANED));
+    ASSERT(recovery->has_end == (recovery->log->count > 0));
+
     struct segment_log *log = recovery->log;
     if (segment_log_reserve(log, 1) != PYR_OK) {
         return no_memory(recovery);
@@ -137,12 +148,16 @@ static enum pyr_err add_segment(struct recovery *recovery,
     recovery->end = segment_log_point(log);
     recovery->has_end = true;
     recovery->report->segments++;
+    ASSERT(recovery->end.offset == shape->end.offset);
     return PYR_OK;
 }
 
 /* Whether @shape begins where the segment before it ended (SEG-7). */
 static bool is_joined(const struct recovery *recovery, const struct segment_shape *shape)
 {
+    ASSERT(shape->identity.offset_base >= 0);
+    ASSERT(recovery->end.offset >= 0);
+
     if (!recovery->has_end) {
         return true;
     }
@@ -156,6 +171,8 @@ static bool is_joined(const struct recovery *recovery, const struct segment_shap
  * with. */
 static enum pyr_err check_joined(struct recovery *recovery, const struct segment_shape *seen)
 {
+    ASSERT(seen->identity.offset_base >= 0);
+
     bool is_known = (seen->start.kind & SEGMENT_POINT_START) != 0;
     if (!is_known || is_joined(recovery, seen)) {
         return PYR_OK;
@@ -175,6 +192,9 @@ static enum pyr_err remake_sealed(struct recovery *recovery,
                                   const struct segment_shape *seen,
                                   struct segment_shape *ret_shape)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(offset_end > offset_base);
+
     struct segment_log *log = recovery->log;
     struct segment_point start = recovery->has_end ? recovery->end : seen->start;
     bool is_known =
@@ -196,7 +216,7 @@ static enum pyr_err remake_sealed(struct recovery *recovery,
         .io = log->io,
         .folder = log->folder,
         .shape = segment_shape_after(&log->log, &start, start.clock_ms),
-        .offset_trusted = INT64_MAX,
+        .offset_trusted = offset_end,
         .offset_end = offset_end,
         .is_sealed = true,
     };
@@ -209,12 +229,17 @@ static enum pyr_err remake_sealed(struct recovery *recovery,
     recovery->report->bytes_scanned += rebuild.bytes_scanned;
     recovery->report->indexes_rebuilt += rebuild.rebuilt > 0 ? rebuild.rebuilt : 1;
     *ret_shape = rebuild.shape;
+    ASSERT(rebuild.shape.end.offset == offset_end);
     return PYR_OK;
 }
 
 /* Take a segment that another follows, and that lies whole below the claimed end. */
 static enum pyr_err take_sealed(struct recovery *recovery, int64_t offset_base, int64_t offset_next)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(offset_next > offset_base);
+    ASSERT(!recovery->is_over);
+
     struct segment_log *log = recovery->log;
     struct segment_identity identity = {.log = log->log, .offset_base = offset_base};
     enum segment_look look = SEGMENT_LOOK_BAD;
@@ -241,6 +266,7 @@ static enum pyr_err take_sealed(struct recovery *recovery, int64_t offset_base, 
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(shape.end.offset == offset_next);
     return add_segment(recovery, &shape,
                        shape.is_cleaned ? SEGMENT_STATE_CLEANED : SEGMENT_STATE_SEALED);
 }
@@ -249,6 +275,9 @@ static enum pyr_err take_sealed(struct recovery *recovery, int64_t offset_base, 
 
 static enum pyr_err check_claim(struct recovery *recovery, const struct segment_rebuild *rebuild)
 {
+    ASSERT(rebuild->shape.end.offset >= rebuild->shape.start.offset);
+    ASSERT(!rebuild->shape.is_cleaned);
+
     const struct segment_claim *claim = recovery->claim;
     const struct segment_shape *shape = &rebuild->shape;
     bool is_exact = shape->end.offset == claim->offset_end && claim->has_end_point;
@@ -265,6 +294,9 @@ static enum pyr_err check_claim(struct recovery *recovery, const struct segment_
 /* Cut the .log behind the end, and say why if there was more than reserved space. */
 static enum pyr_err cut_tail(struct recovery *recovery, struct segment_rebuild *rebuild)
 {
+    ASSERT(recovery->is_over);
+    ASSERT(rebuild->shape.end.offset >= recovery->claim->offset_end); /* SEG-10 */
+
     struct segment_log *log = recovery->log;
     struct segment_report *report = recovery->report;
     struct io_file *file = NULL;
@@ -296,6 +328,9 @@ static enum pyr_err start_of(struct recovery *recovery,
                              const struct segment_shape *seen,
                              struct segment_point *ret_start)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(ret_start);
+
     if (recovery->has_end) {
         *ret_start = recovery->end;
     } else if (seen->start.kind & SEGMENT_POINT_START) {
@@ -312,6 +347,7 @@ static enum pyr_err start_of(struct recovery *recovery,
         return err_set(recovery->reterr, PYR_ERR_CORRUPT, "'%s': no segment holds offset %" PRId64,
                        recovery->log->folder, ret_start->offset);
     }
+    ASSERT(ret_start->offset == offset_base);
     return PYR_OK;
 }
 
@@ -319,6 +355,9 @@ static enum pyr_err start_of(struct recovery *recovery,
  * been torn when it was rewritten: try again with each copy of it. */
 static enum pyr_err rebuild_tail(struct recovery *recovery, struct segment_rebuild *rebuild)
 {
+    ASSERT(!rebuild->is_dry);
+    ASSERT(!rebuild->is_sealed);
+
     struct segment_rebuild fresh = *rebuild;
     enum pyr_err err = segment_rebuild(rebuild, recovery->reterr);
     if (err == PYR_OK) {
@@ -406,6 +445,9 @@ static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
 /* Whether the segment is sealed, and ends exactly where the log is claimed to end. */
 static bool is_sealed_end(struct recovery *recovery, int64_t offset_base)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(offset_base < recovery->claim->offset_end);
+
     struct segment_log *log = recovery->log;
     const struct segment_claim *claim = recovery->claim;
     struct segment_identity identity = {.log = log->log, .offset_base = offset_base};
@@ -426,6 +468,9 @@ static bool is_sealed_end(struct recovery *recovery, int64_t offset_base)
 /* Remove the segments that lie whole below the start. */
 static enum pyr_err drop_below_start(struct recovery *recovery)
 {
+    ASSERT(recovery->next == 0);
+    ASSERT(recovery->bases || recovery->count == 0);
+
     while (recovery->next + 1 < recovery->count &&
            recovery->bases[recovery->next + 1] <= recovery->claim->offset_start) {
         enum pyr_err err = segment_files_remove(recovery->log->io, recovery->log->folder,
@@ -436,6 +481,7 @@ static enum pyr_err drop_below_start(struct recovery *recovery)
         recovery->report->files_removed++;
         recovery->next++;
     }
+    ASSERT(recovery->next <= recovery->count);
     return PYR_OK;
 }
 
@@ -443,11 +489,14 @@ static enum pyr_err drop_below_start(struct recovery *recovery)
  * is put aside instead, since nothing may bring that again. */
 static enum pyr_err drop_beyond(struct recovery *recovery)
 {
+    ASSERT(recovery->next <= recovery->count);
+
     struct segment_log *log = recovery->log;
     enum pyr_err err = PYR_OK;
     for (; recovery->next < recovery->count && err == PYR_OK; recovery->next++) {
         int64_t base = recovery->bases[recovery->next];
         char name[PATH_BYTES_MAX];
+        ASSERT(base >= recovery->claim->offset_end); /* SEG-10 */
         if (!recovery->claim->may_scan) {
             recovery->report->files_removed++;
             err = segment_files_remove(log->io, log->folder, base, recovery->reterr);
@@ -468,6 +517,9 @@ static enum pyr_err drop_beyond(struct recovery *recovery)
 
 static enum pyr_err take_segments(struct recovery *recovery)
 {
+    ASSERT(recovery->log->count == 0);
+    ASSERT(!recovery->is_over);
+
     const struct segment_claim *claim = recovery->claim;
     enum pyr_err err = drop_below_start(recovery);
     while (err == PYR_OK && recovery->next < recovery->count && !recovery->is_over) {
@@ -493,6 +545,9 @@ static enum pyr_err take_segments(struct recovery *recovery)
 /* Hold what was found against the claim's two ends. */
 static enum pyr_err check_ends(struct recovery *recovery)
 {
+    ASSERT(recovery->has_end == (recovery->log->count > 0));
+    ASSERT(recovery->claim->offset_end >= recovery->claim->offset_start);
+
     const struct segment_claim *claim = recovery->claim;
     struct segment_log *log = recovery->log;
     if (!recovery->has_end && claim->offset_end == claim->offset_start) {
@@ -528,6 +583,9 @@ struct epoch_visit {
 
 static void visit_epoch(struct segment_point_visit *visit, const struct segment_point *point)
 {
+    ASSERT(visit);
+    ASSERT(point->kind != 0);
+
     struct epoch_visit *epochs = container_of(visit, struct epoch_visit, visit);
     struct segment_log *log = epochs->log;
     int32_t newest = log->epoch_count ? log->epochs[log->epoch_count - 1].epoch : -1;
@@ -552,6 +610,10 @@ static enum pyr_err visit_history(struct segment_log *log,
                                   struct io_file *digest,
                                   struct epoch_visit *epochs)
 {
+    ASSERT(shape->is_cleaned);
+    ASSERT(digest);
+    ASSERT(epochs->log == log);
+
     for (uint32_t slot = 0; slot < shape->history_count; slot++) {
         uint8_t data[SEGMENT_POINT_BYTES];
         struct segment_point point;
@@ -574,6 +636,9 @@ static enum pyr_err epochs_of_segment(struct segment_log *log,
                                       struct epoch_visit *epochs,
                                       struct pyr_error *reterr)
 {
+    ASSERT(epochs->err == PYR_OK);
+    ASSERT(epochs->log == log);
+
     struct io_file *digest = NULL;
     struct segment_restored restored;
     if (shape->start.epoch == shape->end.epoch) {
@@ -598,6 +663,9 @@ static enum pyr_err epochs_of_segment(struct segment_log *log,
 /* Whether the epoch file holds exactly the table. */
 static bool is_epoch_file_good(struct segment_log *log)
 {
+    ASSERT(log->folder);
+    ASSERT(log->epoch_count <= log->epoch_capacity);
+
     char path[PATH_BYTES_MAX];
     struct io_file *file = NULL;
     size_t bytes = (log->epoch_count + 1) * SEGMENT_EPOCH_ROW_BYTES_MAX;
@@ -620,6 +688,9 @@ static bool is_epoch_file_good(struct segment_log *log)
 /* Make the epoch table from the points, and the file from the table. */
 static enum pyr_err take_epochs(struct recovery *recovery)
 {
+    ASSERT(recovery->log->epoch_count == 0);
+    ASSERT(recovery->log->count <= recovery->log->capacity);
+
     struct segment_log *log = recovery->log;
     struct epoch_visit epochs = {.visit.take = visit_epoch, .log = log};
     if (log->count > 0 && log->rows[0]->shape.start.epoch >= 0) {
@@ -654,6 +725,9 @@ static enum pyr_err check_folder(const struct segment_log_options *options,
                                  const struct segment_claim *claim,
                                  struct pyr_error *reterr)
 {
+    ASSERT(options->io);
+    ASSERT(options->folder);
+
     struct segment_metadata metadata;
     if (claim->offset_start < 0 || claim->offset_end < claim->offset_start) {
         return err_set(reterr, PYR_ERR_INVALID, "'%s': the claim ends before it starts",
@@ -672,6 +746,10 @@ static enum pyr_err check_folder(const struct segment_log_options *options,
 static struct segment_log *make_log(const struct segment_log_options *options,
                                     const struct segment_claim *claim)
 {
+    ASSERT(options->files);
+    ASSERT(claim->offset_start >= 0);
+    ASSERT(claim->offset_end >= claim->offset_start);
+
     struct io *io = options->io;
     size_t count = strlen(options->folder) + 1;
     struct segment_log *log = io_alloc(io, sizeof *log, _Alignof(struct segment_log));
@@ -694,11 +772,17 @@ static struct segment_log *make_log(const struct segment_log_options *options,
     log->use_mmap = options->use_mmap;
     log->guard = options->guard;
     log->offset_start = claim->offset_start;
+    ASSERT(log->bytes_max > 0);
+    ASSERT(log->bytes_max <= SEGMENT_BYTES_MAX);
     return log;
 }
 
 static enum pyr_err recover(struct recovery *recovery)
 {
+    ASSERT(recovery->log->count == 0);
+    ASSERT(!recovery->bases);
+    ASSERT(recovery->next == 0);
+
     struct segment_log *log = recovery->log;
     enum pyr_err err = segment_folder_clear(log->io, log->folder, &log->log, recovery->report,
                                             &recovery->bases, &recovery->count, recovery->reterr);
@@ -724,6 +808,9 @@ enum pyr_err segment_log_open(const struct segment_log_options *options,
                               struct segment_log **ret_log,
                               struct pyr_error *reterr)
 {
+    ASSERT(claim);
+    ASSERT(ret_log);
+
     struct segment_report report = {0};
     enum pyr_err err = check_folder(options, claim, reterr);
     if (err != PYR_OK) {
@@ -754,5 +841,7 @@ enum pyr_err segment_log_open(const struct segment_log_options *options,
         *ret_report = report;
     }
     *ret_log = log;
+    ASSERT(log->synced.offset <= segment_log_point(log).offset); /* SEG-8 */
+    ASSERT(log->offset_start <= segment_log_point(log).offset);
     return PYR_OK;
 }

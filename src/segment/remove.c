@@ -31,6 +31,9 @@ static const enum segment_kind kinds_in_order[SEGMENT_KIND_COUNT] = {
 
 static enum pyr_err remove_path(struct io *io, const char *path, struct pyr_error *reterr)
 {
+    ASSERT(path);
+    ASSERT(path[0] != '\0');
+
     int number = io_remove(io, path);
     if (number != 0 && number != ENOENT) {
         return err_set_errno(reterr, number, "remove '%s'", path);
@@ -40,6 +43,8 @@ static enum pyr_err remove_path(struct io *io, const char *path, struct pyr_erro
 
 static enum pyr_err too_long(const char *folder, struct pyr_error *reterr)
 {
+    ASSERT(folder);
+
     return err_set(reterr, PYR_ERR_INVALID, "the path of '%s' is too long", folder);
 }
 
@@ -50,6 +55,10 @@ static enum pyr_err remove_suffixed(struct io *io,
                                     enum segment_suffix suffix,
                                     struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(offset_base >= 0);
+    ASSERT(suffix < SEGMENT_SUFFIX_COUNT);
+
     enum pyr_err err = PYR_OK;
     for (size_t index = 0; index < SEGMENT_KIND_COUNT && err == PYR_OK; index++) {
         char path[PATH_BYTES_MAX];
@@ -66,6 +75,7 @@ enum pyr_err segment_files_remove(struct io *io,
                                   int64_t offset_base,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
     ASSERT(offset_base >= 0);
     return remove_suffixed(io, folder, offset_base, SEGMENT_SUFFIX_NONE, reterr);
 }
@@ -78,6 +88,9 @@ static enum pyr_err rename_kind(struct io *io,
                                 const enum segment_suffix suffixes[2],
                                 struct pyr_error *reterr)
 {
+    ASSERT(place->offset_base >= 0);
+    ASSERT(suffixes[0] != suffixes[1]);
+
     char from[PATH_BYTES_MAX];
     char path[PATH_BYTES_MAX];
     if (!segment_path(from, folder, place->offset_base, kind, suffixes[0]) ||
@@ -96,6 +109,9 @@ enum pyr_err segment_files_retire(struct io *io,
                                   int64_t offset_base,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(offset_base >= 0);
+
     const enum segment_suffix suffixes[2] = {SEGMENT_SUFFIX_NONE, SEGMENT_SUFFIX_DELETED};
     struct segment_identity place = {.offset_base = offset_base};
     enum pyr_err err = PYR_OK;
@@ -107,6 +123,9 @@ enum pyr_err segment_files_retire(struct io *io,
 
 static enum pyr_err sync_folder(struct io *io, const char *folder, struct pyr_error *reterr)
 {
+    ASSERT(io);
+    ASSERT(folder);
+
     int number = MUTANT(no_folder_sync) ? 0 : io_sync_folder(io, folder);
     if (number != 0) {
         (void)err_set_errno(reterr, number, "sync the folder '%s'", folder);
@@ -122,6 +141,10 @@ enum pyr_err segment_quarantine(struct io *io,
                                 const char *name,
                                 struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(name);
+    ASSERT(name[0] != '\0');
+
     char from[PATH_BYTES_MAX];
     char aside[PATH_BYTES_MAX];
     if (!segment_path_join(from, folder, name) ||
@@ -158,6 +181,9 @@ static enum pyr_err remove_inputs(struct io *io,
                                   int64_t offset_end,
                                   struct pyr_error *reterr)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(offset_end >= offset_base);
+
     struct io_entries entries = {0};
     int number = io_list(io, folder, &entries);
     if (number != 0) {
@@ -186,6 +212,9 @@ enum pyr_err segment_swap_finish(struct io *io,
                                  int64_t offset_end,
                                  struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(offset_base >= 0);
+
     const enum segment_suffix sides[2] = {SEGMENT_SUFFIX_CLEANED, SEGMENT_SUFFIX_NONE};
 
     const enum segment_suffix last[2] = {SEGMENT_SUFFIX_SWAP, SEGMENT_SUFFIX_NONE};
@@ -213,6 +242,9 @@ enum pyr_err segment_swap_begin(struct io *io,
                                 int64_t offset_base,
                                 struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(offset_base >= 0);
+
     const enum segment_suffix suffixes[2] = {SEGMENT_SUFFIX_CLEANED, SEGMENT_SUFFIX_SWAP};
     struct segment_identity place = {.offset_base = offset_base};
     enum pyr_err err = sync_folder(io, folder, reterr);
@@ -227,6 +259,9 @@ enum pyr_err segment_cleaned_remove(struct io *io,
                                     int64_t offset_base,
                                     struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(offset_base >= 0);
+
     return remove_suffixed(io, folder, offset_base, SEGMENT_SUFFIX_CLEANED, reterr);
 }
 
@@ -238,6 +273,9 @@ static enum pyr_err swap_end(struct io *io,
                              int64_t *ret_offset_end,
                              struct pyr_error *reterr)
 {
+    ASSERT(identity->offset_base >= 0);
+    ASSERT(ret_offset_end);
+
     const enum segment_suffix sides[2] = {SEGMENT_SUFFIX_CLEANED, SEGMENT_SUFFIX_NONE};
     enum segment_look look = SEGMENT_LOOK_BAD;
     struct segment_shape shape;
@@ -256,6 +294,7 @@ static enum pyr_err swap_end(struct io *io,
                        folder, identity->offset_base);
     }
     *ret_offset_end = shape.end.offset;
+    ASSERT(*ret_offset_end > identity->offset_base);
     return PYR_OK;
 }
 
@@ -268,6 +307,9 @@ static enum pyr_err finish_swaps(struct io *io,
                                  const struct io_entries *entries,
                                  struct pyr_error *reterr)
 {
+    ASSERT(log);
+    ASSERT(entries->rows || entries->count == 0);
+
     for (size_t index = 0; index < entries->count; index++) {
         struct segment_identity identity = {.log = *log};
         enum segment_kind kind;
@@ -297,6 +339,9 @@ enum fate {
 
 static bool is_log_there(const struct io_entries *entries, int64_t offset_base)
 {
+    ASSERT(offset_base >= 0);
+    ASSERT(entries->count > 0);
+
     for (size_t index = 0; index < entries->count; index++) {
         int64_t base = 0;
         enum segment_kind kind;
@@ -311,6 +356,9 @@ static bool is_log_there(const struct io_entries *entries, int64_t offset_base)
 
 static enum fate fate_of(const struct io_entries *entries, const struct io_entry *entry)
 {
+    ASSERT(entries->count > 0);
+    ASSERT(entry->name[0] != '\0');
+
     static const char *const kept[] = {SEGMENT_EPOCH_FILE_NAME, SEGMENT_METADATA_FILE_NAME};
     static const char *const dropped[] = {SEGMENT_EPOCH_FILE_NAME SEGMENT_NEW_SUFFIX,
                                           SEGMENT_METADATA_FILE_NAME SEGMENT_NEW_SUFFIX,
@@ -349,6 +397,9 @@ static enum pyr_err settle(struct io *io,
                            struct segment_report *report,
                            struct pyr_error *reterr)
 {
+    ASSERT(report);
+    ASSERT(fate <= FATE_QUARANTINE);
+
     char path[PATH_BYTES_MAX];
     switch (fate) {
     case FATE_KEEP:
@@ -375,6 +426,9 @@ static enum pyr_err collect_bases(struct io *io,
                                   size_t *ret_count,
                                   struct pyr_error *reterr)
 {
+    ASSERT(ret_bases);
+    ASSERT(ret_count);
+
     size_t count = 0;
     int64_t *bases = io_alloc(io, (entries->count + 1) * sizeof *bases, sizeof *bases);
     if (!bases) {
@@ -403,6 +457,10 @@ enum pyr_err segment_folder_clear(struct io *io,
                                   size_t *ret_count,
                                   struct pyr_error *reterr)
 {
+    ASSERT(report);
+    ASSERT(ret_bases);
+    ASSERT(ret_count);
+
     struct io_entries entries = {0};
     int number = io_list(io, folder, &entries);
     if (number != 0) {

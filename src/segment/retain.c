@@ -20,6 +20,8 @@
 int64_t segment_retention_start(const struct segment_log *log,
                                 const struct segment_retention *retention)
 {
+    ASSERT(log->count <= log->capacity);
+
     uint64_t bytes = segment_log_bytes(log);
     int64_t start = log->offset_start;
     ASSERT(retention->age_max_ms >= 0);
@@ -41,6 +43,8 @@ int64_t segment_retention_start(const struct segment_log *log,
 
 bool segment_removal_plan(struct segment_log *log, struct segment_removal *job)
 {
+    ASSERT(job);
+
     size_t end = 0;
     if (log->is_removing || log->is_truncating) {
         return false;
@@ -71,6 +75,9 @@ bool segment_removal_plan(struct segment_log *log, struct segment_removal *job)
 /* Rename the files away, lowest first. */
 static enum pyr_err retire(struct segment_removal *job)
 {
+    ASSERT(job->count > 0);
+    ASSERT(!job->is_second);
+
     enum pyr_err err = PYR_OK;
     for (uint32_t index = 0; index < job->count && err == PYR_OK; index++) {
         err = segment_files_retire(job->io, job->folder, job->bases[index], &job->error);
@@ -85,6 +92,9 @@ static enum pyr_err retire(struct segment_removal *job)
 
 static enum pyr_err remove_retired(struct segment_removal *job)
 {
+    ASSERT(job->count > 0);
+    ASSERT(job->is_second);
+
     for (uint32_t index = 0; index < job->count; index++) {
         for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
             char path[PATH_BYTES_MAX];
@@ -99,6 +109,8 @@ static enum pyr_err remove_retired(struct segment_removal *job)
 
 void segment_removal_run(struct segment_removal *job)
 {
+    ASSERT(job->io);
+    ASSERT(job->folder);
     ASSERT(job->count <= SEGMENT_REMOVE_MAX);
     job->err = job->is_second ? remove_retired(job) : retire(job);
     job->is_second = true;
@@ -108,6 +120,7 @@ enum pyr_err segment_removal_apply(struct segment_log *log,
                                    struct segment_removal *job,
                                    struct pyr_error *reterr)
 {
+    ASSERT(job->folder == log->folder);
     ASSERT(log->is_removing);
     ASSERT(job->is_second);
     log->is_removing = false;

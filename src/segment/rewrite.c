@@ -14,6 +14,9 @@
 
 static enum pyr_err need(struct segment_rewrite *rewrite, struct bytes_mut *scratch, size_t count)
 {
+    ASSERT(scratch);
+    ASSERT(rewrite->io);
+
     if (scratch->count >= count) {
         return PYR_OK;
     }
@@ -23,11 +26,14 @@ static enum pyr_err need(struct segment_rewrite *rewrite, struct bytes_mut *scra
     }
     io_free(rewrite->io, scratch->data);
     *scratch = (struct bytes_mut){.data = data, .count = count};
+    ASSERT(scratch->count >= count);
     return PYR_OK;
 }
 
 void segment_rewrite_deinit(struct segment_rewrite *rewrite)
 {
+    ASSERT(!rewrite->map.rows || rewrite->io);
+
     segment_keymap_deinit(&rewrite->map);
     if (rewrite->io) {
         io_free(rewrite->io, rewrite->unpacked.data);
@@ -48,6 +54,9 @@ static enum pyr_err unpack(struct segment_rewrite *rewrite,
                            struct bytes *ret_records,
                            bool *ret_is_readable)
 {
+    ASSERT(ret_is_readable);
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+
     enum batch_codec codec = batch_codec(header);
     struct bytes packed = batch_records(data, header);
     size_t count = 0;
@@ -78,6 +87,9 @@ static enum pyr_err unpack(struct segment_rewrite *rewrite,
 /* Whether the whole of @records can be walked. */
 static bool is_walkable(const struct batch_header *header, struct bytes records)
 {
+    ASSERT(header);
+    ASSERT(records.data || records.count == 0);
+
     struct walk walk;
     struct record_view view;
     walk_init(&walk, header, records);
@@ -93,6 +105,9 @@ static enum pyr_err open_batch(struct segment_rewrite *rewrite,
                                struct bytes *ret_records,
                                bool *ret_is_whole)
 {
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+    ASSERT(ret_is_whole);
+
     bool is_readable = false;
     enum pyr_err err = batch_header_read(data, ret_header, NULL);
     ASSERT(err == PYR_OK); /* It was verified. */
@@ -114,6 +129,9 @@ static enum pyr_err open_batch(struct segment_rewrite *rewrite,
 
 static struct bytes producer_key(const struct batch_header *header, uint8_t *memory)
 {
+    ASSERT(memory);
+    ASSERT(header->producer_id >= 0);
+
     put_le64(memory, (uint64_t)header->producer_id);
     return (struct bytes){.data = memory, .count = sizeof(uint64_t)};
 }
@@ -124,6 +142,10 @@ enum pyr_err segment_rewrite_learn(struct segment_rewrite *rewrite,
                                    struct bytes data,
                                    bool *ret_is_full)
 {
+    ASSERT(ret_is_full);
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+    ASSERT(rewrite->map.rows);
+
     struct batch_header header;
     struct bytes records = {0};
     bool is_whole = false;
@@ -162,6 +184,8 @@ enum pyr_err segment_rewrite_learn(struct segment_rewrite *rewrite,
 /* Whether @view stays. */
 static bool stays(struct segment_rewrite *rewrite, const struct record_view *view)
 {
+    ASSERT(rewrite->map.rows);
+
     if (record_is_null(view->key)) {
         return true;
     }
@@ -183,6 +207,9 @@ static enum pyr_err build(struct segment_rewrite *rewrite,
                           struct bytes records,
                           struct builder *builder)
 {
+    ASSERT(builder);
+    ASSERT(rewrite->map.rows);
+
     struct walk walk;
     struct record_view view;
     enum pyr_err err = need(rewrite, &rewrite->built, BATCH_HEADER_BYTES + records.count);
@@ -200,6 +227,7 @@ static enum pyr_err build(struct segment_rewrite *rewrite,
             return err;
         }
     }
+    ASSERT(builder->record_count <= header->record_count);
     return PYR_OK;
 }
 
@@ -209,6 +237,9 @@ static enum pyr_err seal(struct segment_rewrite *rewrite,
                          struct builder *builder,
                          struct bytes *ret_data)
 {
+    ASSERT(ret_data);
+    ASSERT(builder->record_count < header->record_count || header->record_count == 0);
+
     struct batch_stamp stamp = {
         .producer_id = header->producer_id,
         .producer_epoch = header->producer_epoch,
@@ -250,6 +281,9 @@ static enum pyr_err seal(struct segment_rewrite *rewrite,
 static bool is_last_of_producer(const struct segment_rewrite *rewrite,
                                 const struct batch_header *header)
 {
+    ASSERT(header);
+    ASSERT(rewrite->map.rows);
+
     uint8_t memory[sizeof(uint64_t)];
     if (header->producer_id < 0) {
         return false;
@@ -262,6 +296,9 @@ enum pyr_err segment_rewrite_batch(struct segment_rewrite *rewrite,
                                    struct bytes data,
                                    struct bytes *ret_data)
 {
+    ASSERT(ret_data);
+    ASSERT(data.count >= BATCH_HEADER_BYTES);
+
     struct batch_header header;
     struct bytes records = {0};
     struct builder builder;

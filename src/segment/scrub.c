@@ -23,6 +23,10 @@ enum pyr_err segment_scrub_step(struct segment_scrub *scrub,
                                 size_t *ret_bytes_needed,
                                 struct pyr_error *reterr)
 {
+    ASSERT(scrub->offset >= 0);
+    ASSERT(ret_bytes_needed);
+    ASSERT(view->folder);
+
     uint64_t done = 0;
     while (done < bytes && scrub->offset < view->shape.end.offset) {
         struct segment_run run = {0};
@@ -83,6 +87,10 @@ struct pass {
 
 static void find(struct pass *pass, enum pyr_err err, int64_t segment, const char *text)
 {
+    ASSERT(err != PYR_OK);
+    ASSERT(text);
+    ASSERT(pass->verdict);
+
     struct segment_verdict *verdict = pass->verdict;
     if (verdict->finding_count < SEGMENT_FINDINGS_MAX) {
         struct segment_finding *finding = &verdict->findings[verdict->finding_count];
@@ -96,6 +104,9 @@ static void find(struct pass *pass, enum pyr_err err, int64_t segment, const cha
 /* Sort the names: segments to @pass, the rest to the counters. */
 static enum pyr_err list_names(struct pass *pass, struct pyr_error *reterr)
 {
+    ASSERT(!pass->bases);
+    ASSERT(pass->count == 0);
+
     struct io_entries entries = {0};
     int number = io_list(pass->io, pass->folder, &entries);
     if (number != 0) {
@@ -128,6 +139,9 @@ static enum pyr_err list_names(struct pass *pass, struct pyr_error *reterr)
 /* Read a segment whose shape is known from its first batch to its last. */
 static enum pyr_err read_through(struct pass *pass, struct segment_view *view)
 {
+    ASSERT(pass->buffer.data);
+    ASSERT(!view->use_mmap);
+
     struct pyr_error error = {0};
     struct segment_cursor cursor = {0};
     int64_t offset = view->shape.identity.offset_base;
@@ -158,6 +172,9 @@ static enum pyr_err read_through(struct pass *pass, struct segment_view *view)
 /* Check that @shape goes on where the segment before it ended. */
 static void check_joined(struct pass *pass, const struct segment_shape *shape)
 {
+    ASSERT(shape->identity.offset_base >= 0);
+    ASSERT(pass->verdict);
+
     char text[128];
     if (!pass->has_end) {
         return;
@@ -174,6 +191,9 @@ static void check_joined(struct pass *pass, const struct segment_shape *shape)
 
 static enum pyr_err verify_sealed(struct pass *pass, const struct segment_shape *shape)
 {
+    ASSERT(pass->buffer.data);
+    ASSERT(shape->point_count > shape->history_count);
+
     struct segment_view view = {.serial = 1,
                                 .shape = *shape,
                                 .io = pass->io,
@@ -203,6 +223,9 @@ static enum pyr_err verify_sealed(struct pass *pass, const struct segment_shape 
 /* Walk a segment without an END point for as long as its batches are good. */
 static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *seen, bool is_last)
 {
+    ASSERT(seen->identity.offset_base >= 0);
+    ASSERT(pass->count > 0);
+
     struct pyr_error error = {0};
     struct segment_point start = pass->has_end ? pass->end : seen->start;
     int64_t offset_base = seen->identity.offset_base;
@@ -247,6 +270,9 @@ static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *s
 
 static enum pyr_err verify_segment(struct pass *pass, size_t index, struct pyr_error *reterr)
 {
+    ASSERT(pass->bases);
+    ASSERT(index < pass->count);
+
     struct segment_identity identity = {.log = pass->verdict->metadata.log,
                                         .offset_base = pass->bases[index]};
     enum segment_look look = SEGMENT_LOOK_BAD;
@@ -271,6 +297,9 @@ enum pyr_err segment_verify_folder(struct io *io,
                                    struct segment_verdict *ret_verdict,
                                    struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(ret_verdict);
+
     struct pass pass = {.io = io, .folder = folder, .verdict = ret_verdict};
     *ret_verdict = (struct segment_verdict){.offset_start = -1};
     enum pyr_err err = segment_log_identify(io, folder, &ret_verdict->metadata, reterr);

@@ -46,6 +46,8 @@ struct segment *segment_create(struct io *io,
                                const struct segment_shape *shape,
                                enum segment_state state)
 {
+    ASSERT(io);
+    ASSERT(shape->point_count > shape->history_count);
     ASSERT(state != SEGMENT_STATE_DELETED);
     ASSERT(shape->end.offset >= shape->identity.offset_base);
     ASSERT(shape->is_cleaned == (state == SEGMENT_STATE_CLEANED));
@@ -72,6 +74,10 @@ struct segment_shape segment_shape_after(const struct log_id *log,
                                          const struct segment_point *end,
                                          int64_t clock_ms)
 {
+    ASSERT(log);
+    ASSERT(end->offset >= 0);
+    ASSERT(end->epoch >= -1);
+
     struct segment_shape shape = {
         .identity = {.log = *log, .offset_base = end->offset},
         .start =

@@ -29,6 +29,9 @@
 /* Copy the epoch table if the file is behind. */
 static enum pyr_err copy_epochs(struct segment_log *log, struct segment_sync *job)
 {
+    ASSERT(!job->epochs);
+    ASSERT(job->epoch_count == 0);
+
     if (!log->epochs_dirty) {
         return PYR_OK;
     }
@@ -46,12 +49,16 @@ static enum pyr_err copy_epochs(struct segment_log *log, struct segment_sync *jo
 
 static void take_segments(struct segment_log *log, struct segment_sync *job)
 {
+    ASSERT(job->count == 0);
+    ASSERT(job->full_count == 0);
+
     for (size_t index = 0; index < log->count; index++) {
         struct segment *segment = log->rows[index];
         bool is_full = segment->state == SEGMENT_STATE_FULL;
         if (!is_full && segment->state != SEGMENT_STATE_OPEN) {
             continue;
         }
+        ASSERT(is_full || index + 1 == log->count);
         if (job->count == SEGMENT_SYNC_SEGMENTS_MAX) {
             return;
         }
@@ -67,6 +74,8 @@ enum pyr_err segment_sync_plan(struct segment_log *log,
                                struct segment_sync *job,
                                struct pyr_error *reterr)
 {
+    ASSERT(job);
+
     enum pyr_err err = segment_log_check(log, reterr);
     if (err != PYR_OK) {
         return err;
@@ -98,6 +107,9 @@ enum pyr_err segment_sync_plan(struct segment_log *log,
 
 static enum pyr_err seal(struct segment_sync *job, uint32_t index)
 {
+    ASSERT(index < job->full_count);
+    ASSERT(job->handles[index]);
+
     struct segment_writer writer = {0};
     struct segment_handle *handle = job->handles[index];
     enum pyr_err err = segment_writer_open(&writer, job->io, job->folder, SEGMENT_SUFFIX_NONE,
@@ -118,6 +130,10 @@ static enum pyr_err seal(struct segment_sync *job, uint32_t index)
 
 static enum pyr_err sync_open(struct segment_sync *job, uint32_t index)
 {
+    ASSERT(index >= job->full_count);
+    ASSERT(index < job->count);
+    ASSERT(job->handles[index]);
+
     struct segment_handle *handle = job->handles[index];
     enum pyr_err err =
         segment_tail_save(job->io, handle, &job->shapes[index], job->tail_turn, &job->error);
@@ -138,6 +154,9 @@ static enum pyr_err sync_open(struct segment_sync *job, uint32_t index)
 
 static enum pyr_err sync_one(struct segment_sync *job, uint32_t index)
 {
+    ASSERT(index < job->count);
+    ASSERT(job->folder);
+
     struct segment_handle_options options = {
         .folder = job->folder,
         .offset_base = job->shapes[index].identity.offset_base,
@@ -156,6 +175,9 @@ static enum pyr_err sync_one(struct segment_sync *job, uint32_t index)
 /* Put the names on stable storage: those of segments, and that of the epoch file. */
 static enum pyr_err sync_names(struct segment_sync *job)
 {
+    ASSERT(job->err == PYR_OK);
+    ASSERT(job->epochs || job->epoch_count == 0);
+
     if (job->epochs) {
         enum pyr_err err =
             segment_epochs_write(job->io, job->folder, job->epochs, job->epoch_count, &job->error);
@@ -176,6 +198,8 @@ static enum pyr_err sync_names(struct segment_sync *job)
 
 void segment_sync_run(struct segment_sync *job)
 {
+    ASSERT(job->io);
+    ASSERT(job->full_count <= job->count);
     ASSERT(job->count <= SEGMENT_SYNC_SEGMENTS_MAX);
     ASSERT(job->err == PYR_OK);
     for (uint32_t index = 0; index < job->count && job->err == PYR_OK; index++) {
@@ -190,6 +214,9 @@ void segment_sync_run(struct segment_sync *job)
 
 static void seal_planned(struct segment_log *log, struct segment_sync *job)
 {
+    ASSERT(job->err == PYR_OK);
+    ASSERT(job->count <= SEGMENT_SYNC_SEGMENTS_MAX);
+
     for (uint32_t index = 0; index < job->count; index++) {
         size_t row = segment_log_index_of(log, job->shapes[index].identity.offset_base);
         bool is_there = row < log->count && log->rows[row]->shape.identity.offset_base ==
@@ -203,6 +230,7 @@ static void seal_planned(struct segment_log *log, struct segment_sync *job)
             segment->shape = job->shapes[index];
             segment_state_set(segment, SEGMENT_STATE_SEALED);
         }
+        ASSERT(job->handles[index]);
         segment_files_put(log->files, segment, job->handles[index]);
     }
 }
@@ -211,10 +239,13 @@ enum pyr_err segment_sync_apply(struct segment_log *log,
                                 struct segment_sync *job,
                                 struct pyr_error *reterr)
 {
+    ASSERT(job->folder == log->folder);
+    ASSERT(!log->is_truncating);
     ASSERT(log->is_syncing);
     log->is_syncing = false;
     if (job->err == PYR_OK) {
         seal_planned(log, job);
+        ASSERT(job->end.offset >= log->synced.offset);
         log->synced = job->end;
         ASSERT(log->synced.offset <= segment_log_point(log).offset); /* SEG-8 */
     } else {

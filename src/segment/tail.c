@@ -17,6 +17,8 @@ enum { TAIL_MAGIC_BYTES = 8, TAIL_HEADER_BYTES = 24, TAIL_CHECK_AT = 20 };
 
 static int64_t slot_position(uint32_t turn)
 {
+    ASSERT(SEGMENT_TAIL_BYTES > BLOCK_BYTES);
+
     return SEGMENT_TAIL_AT + (int64_t)(turn % 2) * SEGMENT_TAIL_BYTES;
 }
 
@@ -24,6 +26,10 @@ static uint32_t tail_check(const uint8_t *header,
                            const struct segment_identity *identity,
                            struct bytes data)
 {
+    ASSERT(header);
+    ASSERT(data.count > 0);
+    ASSERT(data.count < BLOCK_BYTES);
+
     uint8_t seed[LOG_ID_BYTES + 8];
     memcpy(seed, identity->log.value, LOG_ID_BYTES);
     put_le64(seed + LOG_ID_BYTES, (uint64_t)identity->offset_base);
@@ -38,6 +44,9 @@ enum pyr_err segment_tail_save(struct io *io,
                                uint32_t turn,
                                struct pyr_error *reterr)
 {
+    ASSERT(handle->is_writable);
+    ASSERT(shape->end.position <= SEGMENT_BYTES_MAX);
+
     uint8_t data[BLOCK_BYTES];
     uint8_t header[TAIL_HEADER_BYTES];
     uint32_t position = (uint32_t)align_down(shape->end.position, BLOCK_BYTES);
@@ -86,6 +95,9 @@ static int read_slot(struct io *io,
                      uint32_t turn,
                      struct slot *slot)
 {
+    ASSERT(digest);
+    ASSERT(slot);
+
     uint8_t header[TAIL_HEADER_BYTES];
     size_t got = 0;
     slot->count = 0;
@@ -116,6 +128,11 @@ static int put_back(struct io *io,
                     uint32_t position,
                     bool *ret_changed)
 {
+    ASSERT(log);
+    ASSERT(bytes.count > 0);
+    ASSERT(bytes.count < BLOCK_BYTES);
+    ASSERT(!*ret_changed);
+
     uint8_t there[SECTOR_BYTES];
     int64_t log_bytes = 0;
     bool is_same = true;
@@ -147,6 +164,10 @@ enum pyr_err segment_tail_restore(struct io *io,
                                   bool *ret_changed,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(identity->offset_base >= 0);
+    ASSERT(ret_changed);
+
     struct slot slot = {.count = 0};
     struct io_file *digest = NULL;
     struct io_file *log = NULL;
@@ -181,6 +202,10 @@ enum pyr_err segment_tail_turn(struct io *io,
                                uint32_t *ret_turn,
                                struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(identity->offset_base >= 0);
+    ASSERT(ret_turn);
+
     struct slot slot = {.count = 0};
     struct io_file *digest = NULL;
     uint32_t newest = 0;

@@ -29,6 +29,9 @@ static enum pyr_err can_truncate(const struct segment_log *log,
                                  size_t first,
                                  struct pyr_error *reterr)
 {
+    ASSERT(first <= log->count);
+    ASSERT(!log->has_failed);
+
     bool is_busy = log->is_appending || log->is_syncing || log->is_preparing ||
                    log->is_truncating || log->is_removing || log->is_compacting;
     if (is_busy) {
@@ -56,6 +59,11 @@ static enum pyr_err take_tables(struct segment_log *log,
                                 struct segment_truncate *job,
                                 size_t first_gone)
 {
+    ASSERT(first_gone <= log->count);
+    ASSERT(!job->bases);
+    ASSERT(!job->epochs);
+    ASSERT(job->epoch_count == 0);
+
     job->base_count = log->count - first_gone;
     job->bases = io_alloc(log->io, (job->base_count + 1) * sizeof *job->bases, sizeof(int64_t));
     job->epochs = io_alloc(log->io, (log->epoch_count + 1) * sizeof *job->epochs,
@@ -82,6 +90,8 @@ enum pyr_err segment_truncate_plan(struct segment_log *log,
                                    int64_t offset,
                                    struct pyr_error *reterr)
 {
+    ASSERT(job);
+
     size_t first = segment_log_index_of(log, offset);
     enum pyr_err err = segment_log_check(log, reterr);
     if (err == PYR_OK) {
@@ -113,6 +123,10 @@ enum pyr_err segment_truncate_plan(struct segment_log *log,
 /* Find the place of the cut, with the side files cut there; the .log is as it was. */
 static enum pyr_err find_cut(struct segment_truncate *job)
 {
+    ASSERT(job->cuts);
+    ASSERT(job->offset > job->shape.identity.offset_base);
+    ASSERT(!job->shape.is_cleaned);
+
     struct segment_shape *shape = &job->shape;
     struct segment_rebuild rebuild = {
         .io = job->io,
@@ -138,6 +152,9 @@ static enum pyr_err find_cut(struct segment_truncate *job)
 /* Copy the block in which the log will end: the next append rewrites it. */
 static enum pyr_err save_tail(struct segment_truncate *job)
 {
+    ASSERT(job->cuts);
+    ASSERT(job->shape.end.offset == job->offset);
+
     struct segment_handle_options options = {
         .folder = job->folder,
         .offset_base = job->shape.identity.offset_base,
@@ -155,6 +172,9 @@ static enum pyr_err save_tail(struct segment_truncate *job)
 /* Cut the .log and sync all four files. */
 static enum pyr_err cut(struct segment_truncate *job)
 {
+    ASSERT(job->cuts);
+    ASSERT(job->shape.bytes_allocated == job->shape.end.position);
+
     enum pyr_err saved = save_tail(job);
     if (saved != PYR_OK) {
         return saved;
@@ -183,6 +203,8 @@ static enum pyr_err cut(struct segment_truncate *job)
 
 void segment_truncate_run(struct segment_truncate *job)
 {
+    ASSERT(job->bases);
+    ASSERT(job->epochs);
     ASSERT(job->err == PYR_OK);
     if (job->cuts) {
         job->err = find_cut(job);
@@ -210,6 +232,9 @@ void segment_truncate_run(struct segment_truncate *job)
 
 static void fold_in(struct segment_log *log, struct segment_truncate *job)
 {
+    ASSERT(job->err == PYR_OK);
+    ASSERT(job->base_count <= log->count);
+
     if (job->base_count > 0 && job->base_count == log->count) {
         log->first = log->rows[0]->shape.start;
     }
@@ -237,6 +262,9 @@ enum pyr_err segment_truncate_apply(struct segment_log *log,
                                     struct segment_truncate *job,
                                     struct pyr_error *reterr)
 {
+    ASSERT(job->folder == log->folder);
+    ASSERT(!log->is_appending);
+    ASSERT(!log->is_syncing);
     ASSERT(log->is_truncating);
     log->is_truncating = false;
     if (job->err == PYR_OK) {

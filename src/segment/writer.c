@@ -23,6 +23,9 @@ static enum pyr_err file_error(const struct segment_writer *writer,
                                const char *what,
                                struct pyr_error *reterr)
 {
+    ASSERT(number != 0);
+    ASSERT(what);
+
     char path[PATH_BYTES_MAX] = "";
     if (!segment_path(path, writer->folder, writer->shape->identity.offset_base, kind,
                       writer->suffix)) {
@@ -37,6 +40,9 @@ static enum pyr_err need_file(struct segment_writer *writer,
                               uint32_t flags,
                               struct pyr_error *reterr)
 {
+    ASSERT(writer->shape);
+    ASSERT(kind < SEGMENT_KIND_COUNT);
+
     if (writer->files[kind]) {
         return PYR_OK;
     }
@@ -50,6 +56,7 @@ static enum pyr_err need_file(struct segment_writer *writer,
     if (number != 0) {
         return err_set_errno(reterr, number, "open '%s'", path);
     }
+    ASSERT(writer->files[kind]);
     return PYR_OK;
 }
 
@@ -59,6 +66,9 @@ static enum pyr_err write_at(struct segment_writer *writer,
                              int64_t position,
                              struct pyr_error *reterr)
 {
+    ASSERT(position >= 0);
+    ASSERT(data.data || data.count == 0);
+
     if (data.count == 0) {
         return PYR_OK;
     }
@@ -79,6 +89,9 @@ static enum pyr_err write_at(struct segment_writer *writer,
  * the batches are written. */
 static void allocate_ahead(struct segment_writer *writer, int64_t bytes)
 {
+    ASSERT(bytes >= 0);
+    ASSERT(writer->bytes_max > 0);
+
     struct segment_shape *shape = writer->shape;
     if (!writer->allocates || bytes <= shape->bytes_allocated || !writer->files[SEGMENT_KIND_LOG]) {
         return;
@@ -99,6 +112,9 @@ static void allocate_ahead(struct segment_writer *writer, int64_t bytes)
 
 static enum pyr_err flush_log(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->gather || writer->gather_count == 0);
+    ASSERT(writer->gather_count <= SEGMENT_GATHER_BYTES);
+
     struct bytes data = {.data = writer->gather, .count = writer->gather_count};
     enum pyr_err err = write_at(writer, SEGMENT_KIND_LOG, data, writer->gather_position, reterr);
     if (err == PYR_OK) {
@@ -113,6 +129,9 @@ static enum pyr_err gather(struct segment_writer *writer,
                            struct bytes data,
                            struct pyr_error *reterr)
 {
+    ASSERT(data.count > 0);
+    ASSERT(writer->gather_count <= SEGMENT_GATHER_BYTES);
+
     enum pyr_err err = PYR_OK;
     if (!writer->writes_log) {
         return PYR_OK;
@@ -137,6 +156,7 @@ static enum pyr_err gather(struct segment_writer *writer,
     if (!writer->gather) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to gather batches");
     }
+    ASSERT(writer->gather_count + data.count <= SEGMENT_GATHER_BYTES);
     memcpy(writer->gather + writer->gather_count, data.data, data.count);
     writer->gather_count += data.count;
     return PYR_OK;
@@ -146,6 +166,10 @@ static enum pyr_err gather(struct segment_writer *writer,
 
 static enum pyr_err flush_sides(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->point_count <= SEGMENT_POINTS_BUFFERED);
+    ASSERT(writer->index_count <= writer->point_count);
+    ASSERT(writer->time_count <= writer->index_count);
+
     struct bytes points = {.data = writer->points,
                            .count = (size_t)writer->point_count * SEGMENT_POINT_BYTES};
     enum pyr_err err = write_at(writer, SEGMENT_KIND_DIGEST, points,
@@ -181,6 +205,9 @@ static enum pyr_err hold_point(struct segment_writer *writer,
                                const struct segment_point *point,
                                struct pyr_error *reterr)
 {
+    ASSERT(point->kind != 0);
+    ASSERT(writer->point_count <= SEGMENT_POINTS_BUFFERED);
+
     if (writer->point_count == SEGMENT_POINTS_BUFFERED) {
         enum pyr_err err = flush_sides(writer, reterr);
         if (err != PYR_OK) {
@@ -216,6 +243,8 @@ enum pyr_err segment_writer_open(struct segment_writer *writer,
                                  struct segment_shape *shape,
                                  struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(shape->point_count > shape->history_count);
     ASSERT(shape->point_count > 0);
     ASSERT(suffix == SEGMENT_SUFFIX_NONE || suffix == SEGMENT_SUFFIX_CLEANED);
 
@@ -246,6 +275,8 @@ void segment_writer_lend(struct segment_writer *writer,
                          enum segment_kind kind,
                          struct io_file *file)
 {
+    ASSERT(file);
+    ASSERT(kind < SEGMENT_KIND_COUNT);
     ASSERT(!writer->files[kind]);
     writer->files[kind] = file;
     writer->is_borrowed[kind] = true;
@@ -253,6 +284,9 @@ void segment_writer_lend(struct segment_writer *writer,
 
 enum pyr_err segment_writer_begin(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->memory);
+    ASSERT(writer->point_count == 0);
+
     const struct segment_shape *shape = writer->shape;
     uint8_t head[SEGMENT_DIGEST_HEADER_BYTES + SEGMENT_POINT_BYTES];
     struct segment_digest_header header = {
@@ -294,6 +328,7 @@ enum pyr_err segment_writer_history(struct segment_writer *writer,
                                     uint32_t count,
                                     struct pyr_error *reterr)
 {
+    ASSERT(points || count == 0);
     ASSERT(count == writer->shape->history_count);
     ASSERT(writer->shape->is_cleaned);
     for (uint32_t slot = 0; slot < count; slot++) {
@@ -316,6 +351,10 @@ enum pyr_err segment_writer_add(struct segment_writer *writer,
                                 const char **ret_why,
                                 struct pyr_error *reterr)
 {
+    ASSERT(data.count > 0);
+    ASSERT(ret_batch);
+    ASSERT(ret_why);
+
     struct segment_point point;
     struct segment_batch batch;
     enum pyr_err err = segment_shape_add(writer->shape, data.data, (int64_t)data.count, clock_ms,
@@ -335,6 +374,9 @@ enum pyr_err segment_writer_add(struct segment_writer *writer,
 
 enum pyr_err segment_writer_flush(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->memory);
+    ASSERT(writer->point_first + writer->point_count == writer->shape->point_count);
+
     enum pyr_err err = flush_log(writer, reterr);
     if (err == PYR_OK) {
         err = flush_sides(writer, reterr);
@@ -351,6 +393,9 @@ static enum pyr_err cut_file(struct segment_writer *writer,
                              int64_t bytes,
                              struct pyr_error *reterr)
 {
+    ASSERT(bytes >= 0);
+    ASSERT(kind < SEGMENT_KIND_COUNT);
+
     enum pyr_err err = need_file(writer, kind, IO_OPEN_CREATE, reterr);
     if (err != PYR_OK) {
         return err;
@@ -361,6 +406,9 @@ static enum pyr_err cut_file(struct segment_writer *writer,
 
 enum pyr_err segment_writer_end(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->memory);
+    ASSERT(writer->shape->time_count <= writer->shape->index_count);
+
     struct segment_shape *shape = writer->shape;
     enum pyr_err err = segment_writer_flush(writer, reterr);
     if (err != PYR_OK) {
@@ -399,6 +447,9 @@ enum pyr_err segment_writer_end(struct segment_writer *writer, struct pyr_error 
 
 enum pyr_err segment_writer_sync(struct segment_writer *writer, struct pyr_error *reterr)
 {
+    ASSERT(writer->shape);
+    ASSERT(writer->gather_count == 0);
+
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         if (!writer->files[kind]) {
             continue;
@@ -414,6 +465,8 @@ enum pyr_err segment_writer_sync(struct segment_writer *writer, struct pyr_error
 
 void segment_writer_close(struct segment_writer *writer)
 {
+    ASSERT(writer->memory || !writer->gather);
+
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         if (writer->files[kind] && !writer->is_borrowed[kind]) {
             io_close(writer->io, writer->files[kind]);
@@ -436,6 +489,9 @@ static enum pyr_err write_new(struct io *io,
                               struct bytes data,
                               struct pyr_error *reterr)
 {
+    ASSERT(path);
+    ASSERT(data.count > 0);
+
     struct io_file *file = NULL;
     int number = io_open(io, path, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE, &file);
     if (number != 0) {
@@ -459,6 +515,9 @@ static enum pyr_err replace(struct io *io,
                             struct bytes data,
                             struct pyr_error *reterr)
 {
+    ASSERT(name);
+    ASSERT(data.count > 0);
+
     char path[PATH_BYTES_MAX];
     char path_new[PATH_BYTES_MAX];
     size_t count = segment_path_join(path, folder, name) ? strlen(path) : PATH_BYTES_MAX;
@@ -481,6 +540,9 @@ enum pyr_err segment_file_replace(struct io *io,
                                   struct bytes data,
                                   struct pyr_error *reterr)
 {
+    ASSERT(name);
+    ASSERT(data.count > 0);
+
     enum pyr_err err = replace(io, folder, name, data, reterr);
     if (err != PYR_OK || MUTANT(no_folder_sync)) {
         return err;
@@ -495,6 +557,8 @@ enum pyr_err segment_epochs_write(struct io *io,
                                   size_t count,
                                   struct pyr_error *reterr)
 {
+    ASSERT(folder);
+    ASSERT(rows || count == 0);
     ASSERT(count <= SEGMENT_EPOCHS_MAX);
     size_t bytes = (count + 1) * SEGMENT_EPOCH_ROW_BYTES_MAX;
     char *text = io_alloc(io, bytes, 1);
