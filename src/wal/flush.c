@@ -500,6 +500,17 @@ static bool gathering_is_due(struct wal *wal)
     return false;
 }
 
+/* Return the next flush of the queue behind @flush, or NULL. Open flushes, which are written
+ * without the queue, may stand between. */
+static struct wal_flush *queued_behind(const struct wal_flush *flush)
+{
+    struct wal_flush *next = flush->next;
+    while (next && next->state != WAL_FLUSH_STATE_QUEUED) {
+        next = next->next;
+    }
+    return next;
+}
+
 void wal_flush_submit(struct wal *wal)
 {
     ASSERT(wal->state == WAL_STATE_OPEN || wal->state == WAL_STATE_STOPPING);
@@ -513,8 +524,7 @@ void wal_flush_submit(struct wal *wal)
             break;
         }
         ASSERT(flush->state == WAL_FLUSH_STATE_QUEUED);
-        wal->queue_first =
-            flush->next && flush->next->state == WAL_FLUSH_STATE_QUEUED ? flush->next : NULL;
+        wal->queue_first = queued_behind(flush);
         flush_start(wal, flush);
     }
 }
