@@ -118,10 +118,13 @@ enum pyr_err shard_space(const struct shard *shard, struct pyr_error *reterr);
 /** Return the journal position up to which everything is with the kernel. */
 uint64_t shard_written_position(const struct shard *shard);
 
-/** Return the largest batch that the shard takes: the limit, or what fits a journal file. */
+/** Return the largest batch that the shard takes: the limit, or what fits a journal file. Any
+ * thread.
+ */
 size_t shard_batch_bytes_max(const struct shard *shard);
 
-/** Describe how the shard writes, such as "uring, direct, durable flag". Borrows from @shard. */
+/** Describe how the shard writes, such as "uring, direct, durable flag". Borrows from @shard. Any
+ * thread. */
 const char *shard_describe(const struct shard *shard);
 
 #endif /* PARTITION_SHARD_H */
