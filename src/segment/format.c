@@ -259,6 +259,22 @@ void segment_point_put(uint8_t *data,
     put_le32(data + POINT_CHECK_AT, point_check(data, identity, slot));
 }
 
+/* Whether @point can stand in a segment that begins at @offset_base: what it says is within the
+ * bounds that every writer keeps, and that the index files need. */
+static bool is_point_possible(const struct segment_point *point, int64_t offset_base)
+{
+    ASSERT(offset_base >= 0);
+
+    if (point->kind == 0 || point->offset < offset_base || point->epoch < -1 ||
+        point->position > SEGMENT_BYTES_MAX || point->timestamp_offset > INT32_MAX) {
+        return false;
+    }
+    int64_t relative = point->offset - offset_base;
+    ASSERT(relative >= 0);
+    bool has_batch = (point->kind & SEGMENT_POINT_INDEX) != 0;
+    return !has_batch || relative <= (int64_t)INT32_MAX - point->batch_delta;
+}
+
 bool segment_point_get(const uint8_t *data,
                        const struct segment_identity *identity,
                        uint32_t slot,
@@ -282,7 +298,7 @@ bool segment_point_get(const uint8_t *data,
         .kind = get_le16(data + 48),
         .batch_epoch = (int32_t)get_le32(data + 52),
     };
-    return ret_point->offset >= identity->offset_base && ret_point->kind != 0;
+    return is_point_possible(ret_point, identity->offset_base);
 }
 
 int64_t segment_point_position(uint32_t slot)

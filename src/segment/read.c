@@ -150,8 +150,12 @@ static enum pyr_err place(struct reader *reader)
     struct segment_points points = {.io = view->io,
                                     .digest = view->handle->digest,
                                     .shape = &view->shape};
-    return segment_points_floor(&points, SEGMENT_KEY_OFFSET, reader->want->offset, &reader->slot,
-                                &reader->point, reader->reterr);
+    enum pyr_err err = segment_points_floor(&points, SEGMENT_KEY_OFFSET, reader->want->offset,
+                                            &reader->slot, &reader->point, reader->reterr);
+    if (err == PYR_OK && reader->point.position > view->shape.end.position) {
+        return damaged(reader, "its point lies behind the segment's end");
+    }
+    return err;
 }
 
 /* Walk to the batch that holds the wanted offset, or to the end. */
@@ -305,6 +309,9 @@ static enum pyr_err prove(struct reader *reader)
     struct segment_point goal;
     enum pyr_err err =
         segment_points_behind(&points, reader->slot, reader->point.position, &goal, reader->reterr);
+    if (err == PYR_OK && goal.position > view->shape.end.position) {
+        return damaged(reader, "the point behind it lies behind the segment's end");
+    }
     while (err == PYR_OK && reader->point.position < goal.position) {
         const uint8_t *header = NULL;
         struct segment_batch batch;

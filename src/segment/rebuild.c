@@ -409,7 +409,7 @@ static enum pyr_err walk_ended(struct walk *walk, struct pyr_error *reterr)
 
     struct segment_rebuild *rebuild = walk->rebuild;
     const struct segment_shape *shape = &rebuild->shape;
-    if (shape->end.offset < rebuild->offset_end) {
+    if (shape->end.offset < rebuild->offset_end || shape->end.position > walk->log_bytes) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "'%s/%020" PRId64 ".log' at position %" PRIu32 ", offset %" PRId64
                        ": %s, but batches up to offset %" PRId64 " were there",
