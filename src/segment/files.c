@@ -178,6 +178,9 @@ struct segment_handle *segment_files_get(struct segment_files *files,
     if (!handle || handle->log_map_bytes < map_bytes || (is_writable && !handle->is_writable)) {
         return NULL;
     }
+    if (handle->log_map && handle->log_map_bytes < segment->shape.end.position) {
+        return NULL; /* Mapped when there was less, by a log that maps no more. */
+    }
     list_remove(files, segment);
     list_append(files, segment);
     segment_handle_acquire(handle);

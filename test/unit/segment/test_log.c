@@ -225,6 +225,49 @@ TEST(segment_view, says_which_buffer_a_batch_needs)
     end(&fixture);
 }
 
+/* A mapping made when there was less, which a view of then gave to the cache, does not serve a log
+ * that has grown since and maps no more. */
+TEST(segment_view, does_not_read_behind_an_old_mapping)
+{
+    struct fixture fixture;
+    struct segment_view view;
+    begin(&fixture, 1 << 24);
+    fixture.log.options.use_mmap = true;
+    fixture.log.value_bytes = 4096;
+    reopen(&fixture);
+    CHECK_INT(log_case_append(&fixture.log, 20), PYR_OK);
+    CHECK_INT(segment_log_view(fixture.log.log, 0, &view, &fixture.log.error), PYR_OK);
+    CHECK_INT(segment_view_open(&view, &fixture.log.error), PYR_OK);
+    for (int round = 0; round < 4; round++) {
+        CHECK_INT(log_case_append(&fixture.log, 40), PYR_OK);
+    }
+    CHECK(view.handle->log_map_bytes < segment_log_bytes(fixture.log.log));
+
+    segment_log_view_release(fixture.log.log, &view);
+    segment_log_configure(fixture.log.log, 1 << 24, 0, false);
+
+    CHECK_INT(log_case_read(&fixture.log, 0, 1 << 20), log_case_end(&fixture.log));
+    end(&fixture);
+}
+
+/* A point whose check is right but which no writer makes is no point: what goes by it may rely on
+ * its bounds. */
+TEST(segment_point, is_refused_out_of_its_bounds)
+{
+    const struct segment_identity identity = {.offset_base = 100};
+    struct segment_point point = {.offset = 105, .epoch = 0, .kind = SEGMENT_POINT_INDEX};
+    struct segment_point got;
+    uint8_t data[SEGMENT_POINT_BYTES];
+
+    point.batch_delta = INT32_MAX - 5;
+    segment_point_put(data, &identity, 1, &point);
+    CHECK(segment_point_get(data, &identity, 1, &got)); /* SEG-1 */
+    CHECK(!segment_point_get(data, &identity, 2, &got));
+    point.batch_delta++;
+    segment_point_put(data, &identity, 1, &point);
+    CHECK(!segment_point_get(data, &identity, 1, &got));
+}
+
 /* A reader sees nothing at or past its limit: batches that end above it are not handed out. */
 TEST(segment_view, stops_at_the_committed_end)
 {
