@@ -309,6 +309,17 @@ void file_posix_unmap(struct io *io, const uint8_t *data, size_t count)
     ASSERT(result == 0);
 }
 
+/* Return whether mincore() found all of the `count` pages in memory. */
+static bool pages_are_resident(const unsigned char *pages, uint64_t count)
+{
+    for (uint64_t index = 0; index < count; index++) {
+        if ((pages[index] & 1) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool file_posix_map_is_resident(struct io *io, struct bytes span)
 {
     (void)io;
@@ -321,13 +332,9 @@ bool file_posix_map_is_resident(struct io *io, struct bytes span)
         uint64_t count = (end - begin) / page_bytes;
         count = count < RESIDENT_PAGES_MAX ? count : RESIDENT_PAGES_MAX;
         const uint8_t *first = span.data - ((uint64_t)(uintptr_t)span.data - begin);
-        if (mincore(bytes_unconst(first), count * page_bytes, pages) != 0) {
+        if (mincore(bytes_unconst(first), count * page_bytes, pages) != 0 ||
+            !pages_are_resident(pages, count)) {
             return false;
-        }
-        for (uint64_t index = 0; index < count; index++) {
-            if ((pages[index] & 1) == 0) {
-                return false;
-            }
         }
         begin += count * page_bytes;
         span.data = first + count * page_bytes;

@@ -113,18 +113,25 @@ static enum io_kind kind_of_entry(int fd, const struct dirent *found)
     return kind_of_mode(info.st_mode);
 }
 
-/* Return rows with twice the room, the old ones freed; NULL, with the old ones kept, without
- * memory.
- */
-static struct io_entry *rows_grow(struct io *io, struct io_entry *rows, size_t count, size_t room)
+/* Make room for one more row, where *room rows have room: twice as many if all are taken. Return
+ * false, with the rows kept, without memory. */
+static bool rows_grow(struct io *io, struct io_entries *entries, size_t *room)
 {
-    struct io_entry *grown = io_alloc(io, room * sizeof *grown, _Alignof(struct io_entry));
-
-    if (grown && rows) {
-        memcpy(grown, rows, count * sizeof *grown);
-        io_free(io, rows);
+    if (entries->count < *room) {
+        return true;
     }
-    return grown;
+    size_t more = *room == 0 ? ROWS_FIRST : *room * 2;
+    struct io_entry *grown = io_alloc(io, more * sizeof *grown, _Alignof(struct io_entry));
+    if (!grown) {
+        return false;
+    }
+    if (entries->rows) {
+        memcpy(grown, entries->rows, entries->count * sizeof *grown);
+        io_free(io, entries->rows);
+    }
+    entries->rows = grown;
+    *room = more;
+    return true;
 }
 
 static int compare_rows(const void *left, const void *right)
@@ -143,13 +150,8 @@ static int list_rows(struct io *io, DIR *folder, struct io_entries *entries)
         if (strcmp(found->d_name, ".") == 0 || strcmp(found->d_name, "..") == 0) {
             continue;
         }
-        if (entries->count == room) {
-            room = room == 0 ? ROWS_FIRST : room * 2;
-            struct io_entry *grown = rows_grow(io, entries->rows, entries->count, room);
-            if (!grown) {
-                return ENOMEM;
-            }
-            entries->rows = grown;
+        if (!rows_grow(io, entries, &room)) {
+            return ENOMEM;
         }
         struct io_entry *row = &entries->rows[entries->count++];
         (void)snprintf(row->name, sizeof row->name, "%s", found->d_name);

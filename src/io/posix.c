@@ -252,9 +252,8 @@ static bool help(struct posix_loop *loop, uint64_t deadline_ns)
 static void posix_wait(struct io_loop *base, uint64_t deadline_ns)
 {
     struct posix_loop *loop = posix_of(base);
-    bool has_helped = help(loop, deadline_ns);
 
-    if (!has_helped) {
+    if (!help(loop, deadline_ns)) {
         (void)pthread_mutex_lock(&loop->lock);
         queue_hand_over(loop);
         loop->waiter = WAITER_ASLEEP;
@@ -265,7 +264,7 @@ static void posix_wait(struct io_loop *base, uint64_t deadline_ns)
             sleep_until(base, loop_sleep_deadline_ns(base, deadline_ns));
         }
         loop_sleep_end(base);
-        has_helped = help(loop, deadline_ns);
+        (void)help(loop, deadline_ns);
     }
 
     (void)pthread_mutex_lock(&loop->lock);

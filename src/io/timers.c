@@ -6,12 +6,12 @@
 
 #include "base/assert.h"
 
-static bool is_before(const struct io_timer *left, const struct io_timer *right)
+static bool is_before(const struct io_timer *one, const struct io_timer *two)
 {
-    if (left->deadline_ns != right->deadline_ns) {
-        return left->deadline_ns < right->deadline_ns;
+    if (one->deadline_ns != two->deadline_ns) {
+        return one->deadline_ns < two->deadline_ns;
     }
-    return left->order < right->order;
+    return one->order < two->order;
 }
 
 /* Make one heap of two, each of which may be NULL and has no siblings. */

@@ -219,6 +219,16 @@ static void slot_result(struct uring_loop *loop, uint32_t index, int32_t result)
     slot_complete(loop, index, 0, slot->is_syncing ? slot->count : (size_t)result);
 }
 
+/* Take one completion: of an operation, or of the wait for a kick. */
+static void reap_one(struct uring_loop *loop, const struct io_uring_cqe *cqe)
+{
+    if (cqe->user_data == WAKE_SLOT) {
+        loop->is_wake_armed = false;
+    } else {
+        slot_result(loop, (uint32_t)cqe->user_data, cqe->res);
+    }
+}
+
 /* Take all completions from the ring. The lock is held. */
 static void reap(struct uring_loop *loop)
 {
@@ -228,11 +238,7 @@ static void reap(struct uring_loop *loop)
     while (count == CQES_BATCH) {
         count = io_uring_peek_batch_cqe(&loop->ring, cqes, CQES_BATCH);
         for (unsigned index = 0; index < count; index++) {
-            if (cqes[index]->user_data == WAKE_SLOT) {
-                loop->is_wake_armed = false;
-            } else {
-                slot_result(loop, (uint32_t)cqes[index]->user_data, cqes[index]->res);
-            }
+            reap_one(loop, cqes[index]);
         }
         io_uring_cq_advance(&loop->ring, count);
     }
