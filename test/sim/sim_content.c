@@ -139,6 +139,23 @@ void content_unref(struct sim_content *content)
     free(content);
 }
 
+/* Return a content with one user, the chunks of `content` and room for `chunk_count`. */
+static struct sim_content *content_copy(const struct sim_content *content, size_t chunk_count)
+{
+    struct sim_content *own = must(malloc(sizeof *own));
+    *own = *content;
+    own->users = 1;
+    own->chunks = must(calloc(chunk_count + 1, sizeof(struct sim_chunk *)));
+
+    for (size_t index = 0; index < content->chunk_count; index++) {
+        own->chunks[index] = content->chunks[index];
+        if (own->chunks[index]) {
+            own->chunks[index]->users++;
+        }
+    }
+    return own;
+}
+
 /* Make *place a content with one user and with room for `bytes`. */
 static struct sim_content *content_own(struct sim_content **place, int64_t bytes)
 {
@@ -147,18 +164,8 @@ static struct sim_content *content_own(struct sim_content **place, int64_t bytes
     chunk_count = chunk_count > content->chunk_count ? chunk_count : content->chunk_count;
 
     if (content->users > 1) {
-        struct sim_content *own = must(malloc(sizeof *own));
-        *own = *content;
-        own->users = 1;
-        own->chunks = must(calloc(chunk_count + 1, sizeof(struct sim_chunk *)));
-        for (size_t index = 0; index < content->chunk_count; index++) {
-            own->chunks[index] = content->chunks[index];
-            if (own->chunks[index]) {
-                own->chunks[index]->users++;
-            }
-        }
+        *place = content_copy(content, chunk_count);
         content->users--;
-        *place = own;
     } else if (chunk_count > content->chunk_count) {
         content->chunks = must(realloc(content->chunks, chunk_count * sizeof(struct sim_chunk *)));
         memset(content->chunks + content->chunk_count, 0,

@@ -60,22 +60,22 @@ struct sim_block *content_block(const struct sim_content *content, uint64_t inde
 /** Copy up to @span.count bytes at @position, not past the length, to @span. Return how many. */
 size_t content_read(const struct sim_content *content, int64_t position, struct bytes_mut span);
 
-/** Set the length of *@content, dropping what is above. Replaces *@content if it has other users,
+/** Set the length of *@place, dropping what is above. Replaces *@place if it has other users,
  * like the next three. */
-void content_set_bytes(struct sim_content **content, int64_t bytes);
+void content_set_bytes(struct sim_content **place, int64_t bytes);
 
-/** Drop what *@content holds above its length, which content_put_sectors may have put there. */
-void content_trim(struct sim_content **content);
+/** Drop what *@place holds above its length, which content_put_sectors may have put there. */
+void content_trim(struct sim_content **place);
 
-/** Reserve space for all of *@content below @bytes; its length becomes at least that. */
-void content_reserve(struct sim_content **content, int64_t bytes);
+/** Reserve space for all of *@place below @bytes; its length becomes at least that. */
+void content_reserve(struct sim_content **place, int64_t bytes);
 
-/** Write @span at @position into *@content and extend its length if need be. */
-void content_write(struct sim_content **content, int64_t position, struct bytes span);
+/** Write @span at @position into *@place and extend its length if need be. */
+void content_write(struct sim_content **place, int64_t position, struct bytes span);
 
-/** Put the sectors of @mask of @block into block @index of *@content; the length stays. Borrows
+/** Put the sectors of @mask of @block into block @index of *@place; the length stays. Borrows
  * @block, or keeps a use of it if the mask is full. */
-void content_put_sectors(struct sim_content **content,
+void content_put_sectors(struct sim_content **place,
                          uint64_t index,
                          uint32_t mask,
                          struct sim_block *block);

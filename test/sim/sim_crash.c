@@ -161,11 +161,12 @@ static void crash_list(struct crash *crash, struct sim_content **content, struct
     enum choice choice = crash->choice;
 
     for (size_t index = 0; index < count; index++) {
-        if (!entries[index]->write) {
-            if (lengths > 0) {
-                content_set_bytes(content, entries[index]->bytes);
-                lengths--;
-            }
+        bool is_length = !entries[index]->write;
+        if (is_length && lengths > 0) {
+            content_set_bytes(content, entries[index]->bytes);
+            lengths--;
+        }
+        if (is_length) {
             continue;
         }
         if (choice == CHOICE_PREFIX && index != prefix) {

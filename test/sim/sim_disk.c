@@ -46,7 +46,7 @@ uint32_t write_mask(const struct sim_write *write, size_t block)
     uint32_t mask = 0;
 
     for (uint32_t sector = 0; sector < SECTORS_PER_BLOCK; sector++) {
-        int64_t begin = block_begin + sector * SECTOR_BYTES;
+        int64_t begin = block_begin + (int64_t)sector * SECTOR_BYTES;
         if (begin + SECTOR_BYTES > write->position && begin < end) {
             mask |= 1U << sector;
         }
@@ -417,6 +417,37 @@ static struct sim_write *write_settle(const struct sim_content *content,
     return settled;
 }
 
+/* Show the first `count` bytes of `write` in the cache of `node`, and make them durable or pending.
+ */
+static void write_land(struct node *node, const struct sim_write *write, size_t count)
+{
+    struct sim_write *settled = write_settle(node->cached, write, count);
+    int64_t end = settled->position + (int64_t)count;
+    bool extends = end > content_bytes(node->cached);
+    bool at_once = settled->is_durable && !node->pending;
+    struct pending length = {.number = ++node->pending_count, .bytes = end};
+    struct pending data = {.number = ++node->pending_count,
+                           .is_certain = settled->is_durable,
+                           .write = settled};
+
+    if (extends) {
+        content_set_bytes(&node->cached, end);
+    }
+    pending_apply(&node->cached, &data);
+    if (at_once && extends) {
+        content_set_bytes(&node->durable, end);
+    }
+    if (at_once) {
+        pending_apply(&node->durable, &data);
+        write_unref(settled);
+        return;
+    }
+    if (extends) {
+        pending_push(&node->pending, length);
+    }
+    pending_push(&node->pending, data);
+}
+
 void disk_write_end(struct sim_disk *disk, uint32_t number, struct sim_write *write, size_t count)
 {
     ASSERT(count <= write->count);
@@ -424,30 +455,7 @@ void disk_write_end(struct sim_disk *disk, uint32_t number, struct sim_write *wr
     struct node *node = node_own(disk, number);
     pending_drop(&node->flights, 0, write);
     if (count > 0) {
-        struct sim_write *settled = write_settle(node->cached, write, count);
-        int64_t end = settled->position + (int64_t)count;
-        bool extends = end > content_bytes(node->cached);
-        bool at_once = settled->is_durable && !node->pending;
-        struct pending length = {.number = ++node->pending_count, .bytes = end};
-        struct pending data = {.number = ++node->pending_count,
-                               .is_certain = settled->is_durable,
-                               .write = settled};
-        if (extends) {
-            content_set_bytes(&node->cached, end);
-        }
-        pending_apply(&node->cached, &data);
-        if (at_once && extends) {
-            content_set_bytes(&node->durable, end);
-        }
-        if (at_once) {
-            pending_apply(&node->durable, &data);
-            write_unref(settled);
-        } else {
-            if (extends) {
-                pending_push(&node->pending, length);
-            }
-            pending_push(&node->pending, data);
-        }
+        write_land(node, write, count);
     }
     record_event(disk, "end write %u %lld+%zu of %zu", number, (long long)write->position, count,
                  write->count);

@@ -125,7 +125,8 @@ size_t sim_short_count(struct sim *sim, size_t count)
     size_t sectors = (count + SECTOR_BYTES - 1) / SECTOR_BYTES;
 
     if (sectors > 1) {
-        return SECTOR_BYTES * (1 + sim_random_below(&sim->fault_random, (uint32_t)sectors - 1));
+        return (size_t)SECTOR_BYTES *
+               (1 + sim_random_below(&sim->fault_random, (uint32_t)sectors - 1));
     }
     return count > 1 ? 1 + sim_random_below(&sim->fault_random, (uint32_t)count - 1) : count;
 }
@@ -133,22 +134,21 @@ size_t sim_short_count(struct sim *sim, size_t count)
 int sim_transfer_check(struct sim *sim,
                        struct sim_file *file,
                        bool is_write,
-                       const void *data,
+                       struct bytes span,
                        int64_t position,
-                       size_t count,
                        size_t *ret_count)
 {
     if ((file->flags & (is_write ? IO_OPEN_WRITE : IO_OPEN_READ)) == 0) {
         return EBADF;
     }
-    bool is_aligned = position % BLOCK_BYTES == 0 && count % BLOCK_BYTES == 0 &&
-                      (uintptr_t)data % BLOCK_BYTES == 0;
+    bool is_aligned = position % BLOCK_BYTES == 0 && span.count % BLOCK_BYTES == 0 &&
+                      (uintptr_t)span.data % BLOCK_BYTES == 0;
     if ((file->flags & IO_OPEN_DIRECT) != 0 && !is_aligned) {
         return EINVAL;
     }
-    *ret_count = count;
-    if (is_write && count > 0) {
-        *ret_count = disk_room(sim->disk, file->number, position, count);
+    *ret_count = span.count;
+    if (is_write && span.count > 0) {
+        *ret_count = disk_room(sim->disk, file->number, position, span.count);
         return *ret_count == 0 ? ENOSPC : 0;
     }
     return 0;
@@ -205,11 +205,11 @@ static void flip_bit(struct sim *sim, uint32_t number, int64_t position, size_t 
 int sim_write_finish(struct sim *sim,
                      uint32_t number,
                      struct sim_write *write,
-                     int64_t position,
                      size_t count,
                      const struct outcome *outcome,
                      size_t *ret_count)
 {
+    int64_t position = write->position;
     size_t stored = count;
     bool is_fault = outcome->is_fault;
     if (is_fault && outcome->effect == SIM_FAIL) {
@@ -251,7 +251,8 @@ int sim_file_read_at(struct io *io,
     struct sim_file *file = sim_file_of(base);
     struct outcome outcome = sim_decide(sim, SIM_READ, file->path, position, span.count);
     size_t room = 0;
-    int error = sim_transfer_check(sim, file, false, span.data, position, span.count, &room);
+    struct bytes target = {.data = span.data, .count = span.count};
+    int error = sim_transfer_check(sim, file, false, target, position, &room);
     sim->now_ns += outcome.delay_ns;
     if (error != 0) {
         return error;
@@ -278,7 +279,7 @@ int sim_file_write_at(struct io *io,
     struct sim_file *file = sim_file_of(base);
     struct outcome outcome = sim_decide(sim, SIM_WRITE, file->path, position, span.count);
     size_t room = 0;
-    int error = sim_transfer_check(sim, file, true, span.data, position, span.count, &room);
+    int error = sim_transfer_check(sim, file, true, span, position, &room);
     sim->now_ns += outcome.delay_ns;
     if (error != 0 || span.count == 0) {
         *ret_count = error == 0 ? 0 : *ret_count;
@@ -286,7 +287,7 @@ int sim_file_write_at(struct io *io,
     }
 
     struct sim_write *write = disk_write_begin(sim->disk, file->number, position, span, is_durable);
-    return sim_write_finish(sim, file->number, write, position, room, &outcome, ret_count);
+    return sim_write_finish(sim, file->number, write, room, &outcome, ret_count);
 }
 
 int sim_file_sync(struct io *io, struct io_file *base)

@@ -22,7 +22,7 @@
 
 #define LATENCY_NS_MIN (50 * NS_PER_US)
 #define LATENCY_NS_MAX (150 * NS_PER_US)
-#define HANG_NS        (24 * 3600 * NS_PER_S)
+#define HANG_NS        ((uint64_t)24 * 3600 * NS_PER_S)
 
 enum { MILLION = 1000000 };
 

@@ -106,16 +106,14 @@ size_t sim_short_count(struct sim *sim, size_t count);
 int sim_transfer_check(struct sim *sim,
                        struct sim_file *file,
                        bool is_write,
-                       const void *data,
+                       struct bytes span,
                        int64_t position,
-                       size_t count,
                        size_t *ret_count);
 
 /** End a write with its outcome. Return the error and the count to report. */
 int sim_write_finish(struct sim *sim,
                      uint32_t number,
                      struct sim_write *write,
-                     int64_t position,
                      size_t count,
                      const struct outcome *outcome,
                      size_t *ret_count);
@@ -125,23 +123,23 @@ void sim_mappings_refresh(struct sim *sim, uint32_t number, int64_t position, si
 
 /* The slots of the table. */
 int sim_file_open(struct io *io, const char *path, uint32_t flags, struct io_file **ret_file);
-void sim_file_close(struct io *io, struct io_file *file);
+void sim_file_close(struct io *io, struct io_file *base);
 int sim_file_read_at(struct io *io,
-                     struct io_file *file,
+                     struct io_file *base,
                      struct bytes_mut span,
                      int64_t position,
                      size_t *ret_count);
 int sim_file_write_at(struct io *io,
-                      struct io_file *file,
+                      struct io_file *base,
                       struct bytes span,
                       int64_t position,
                       bool is_durable,
                       size_t *ret_count);
-int sim_file_sync(struct io *io, struct io_file *file);
-int sim_file_allocate(struct io *io, struct io_file *file, int64_t bytes);
-int sim_file_truncate(struct io *io, struct io_file *file, int64_t bytes);
+int sim_file_sync(struct io *io, struct io_file *base);
+int sim_file_allocate(struct io *io, struct io_file *base, int64_t bytes);
+int sim_file_truncate(struct io *io, struct io_file *base, int64_t bytes);
 int sim_file_bytes(struct io *io, struct io_file *file, int64_t *ret_bytes);
-int sim_file_map(struct io *io, struct io_file *file, size_t count, const uint8_t **ret_data);
+int sim_file_map(struct io *io, struct io_file *base, size_t count, const uint8_t **ret_data);
 void sim_file_unmap(struct io *io, const uint8_t *data, size_t count);
 bool sim_file_map_is_resident(struct io *io, struct bytes span);
 int sim_file_rename(struct io *io, const char *from, const char *to);
@@ -155,8 +153,8 @@ int sim_file_lock(struct io *io, const char *path, int64_t *ret_holder, struct i
 int sim_loop_create(struct io *io,
                     const struct io_loop_options *options,
                     struct io_loop **ret_loop);
-void sim_loop_destroy(struct io_loop *loop);
-void sim_submit(struct io_loop *loop, struct io_op *op);
+void sim_loop_destroy(struct io_loop *base);
+void sim_submit(struct io_loop *base, struct io_op *op);
 void sim_flush(struct io_loop *loop);
 void sim_wait(struct io_loop *loop, uint64_t deadline_ns);
 void sim_reap(struct io_loop *loop);

@@ -93,13 +93,12 @@ static void start_op(struct sim_loop *loop, struct io_op *op)
         events_push(sim, event);
         return;
     }
+    struct bytes span = {.data = op->data, .count = op->count};
     size_t room = 0;
-    int error = sim_transfer_check(sim, file, op->kind == IO_OP_WRITE, op->data, op->position,
-                                   op->count, &room);
+    int error = sim_transfer_check(sim, file, op->kind == IO_OP_WRITE, span, op->position, &room);
     if (error != 0) {
         event.outcome = (struct outcome){.is_fault = true, .effect = SIM_FAIL, .error = error};
     } else if (op->kind == IO_OP_WRITE) {
-        struct bytes span = {.data = op->data, .count = op->count};
         event.write = disk_write_begin(sim->disk, file->number, op->position, span, op->is_durable);
         event.count = room;
     }
@@ -163,8 +162,8 @@ static int finish_write(struct sim *sim, const struct event *event, size_t *ret_
         return event->outcome.error;
     }
     ASSERT(disk_write_holds(event->write, op->data)); /* The buffer was changed in flight. */
-    return sim_write_finish(sim, file->number, event->write, op->position, event->count,
-                            &event->outcome, ret_count);
+    return sim_write_finish(sim, file->number, event->write, event->count, &event->outcome,
+                            ret_count);
 }
 
 static int finish_sync(struct sim *sim, const struct event *event)

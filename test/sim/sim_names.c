@@ -359,6 +359,29 @@ bool changes_meet(const struct change *one, const struct change *two)
     return false;
 }
 
+/* Return the name of `number` among `names`, NULL if it has none there. */
+static const char *name_of_number(const struct names *names, size_t number)
+{
+    for (size_t row = 0; row < names->count; row++) {
+        if (names->rows[row].number == number) {
+            return names->rows[row].name->text;
+        }
+    }
+    return NULL;
+}
+
+/* Return whether the durable names of any folder have `number`. */
+static bool has_durable_name(const struct sim_disk *disk, size_t number)
+{
+    for (size_t folder = 0; folder < disk->node_count; folder++) {
+        const struct node *node = disk->nodes[folder];
+        if (node && node->is_folder && name_of_number(node->names_durable, number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Files that no name, durable or cached, no change and no handle knows any more are gone. */
 static void sweep(struct sim_disk *disk)
 {
@@ -370,14 +393,7 @@ static void sweep(struct sim_disk *disk)
             is_used = change->number == number || (change->from && change->from_folder == number) ||
                       (change->to && change->to_folder == number);
         }
-        for (size_t folder = 0; folder < disk->node_count && !is_used; folder++) {
-            const struct node *node = disk->nodes[folder];
-            size_t count = node && node->is_folder ? node->names_durable->count : 0;
-            for (size_t row = 0; row < count && !is_used; row++) {
-                is_used = node->names_durable->rows[row].number == number;
-            }
-        }
-        if (!is_used) {
+        if (!is_used && !has_durable_name(disk, number)) {
             node_unref(disk->nodes[number]);
             disk->nodes[number] = NULL;
         }
@@ -460,21 +476,18 @@ static size_t path_before(const struct sim_disk *disk, uint32_t number, struct b
 
     for (size_t folder = 0; folder < disk->node_count && number != 0; folder++) {
         const struct node *node = disk->nodes[folder];
-        size_t count = node && node->is_folder ? node->names_cached->count : 0;
-        for (size_t row = 0; row < count; row++) {
-            if (node->names_cached->rows[row].number != number) {
-                continue;
-            }
-            const char *text = node->names_cached->rows[row].name->text;
-            size_t letters = strlen(text);
-            ASSERT(begin > letters);
-            begin -= letters + 1;
-            path.data[begin] = '/';
-            memcpy(path.data + begin + 1, text, letters);
-            number = (uint32_t)folder;
-            folder = SIZE_MAX; /* Look for the folder's own name, from the start. */
-            break;
+        bool is_folder = node && node->is_folder;
+        const char *text = is_folder ? name_of_number(node->names_cached, number) : NULL;
+        if (!text) {
+            continue;
         }
+        size_t letters = strlen(text);
+        ASSERT(begin > letters);
+        begin -= letters + 1;
+        path.data[begin] = '/';
+        memcpy(path.data + begin + 1, text, letters);
+        number = (uint32_t)folder;
+        folder = SIZE_MAX; /* Look for the folder's own name, from the start. */
     }
     return begin;
 }

@@ -139,7 +139,7 @@ TEST(sim_crash, keeps_what_a_sync_covered)
 {
     struct fixture fixture = fixture_create();
     static uint8_t data[3 * BLOCK_BYTES];
-    fill(&fixture, 's', BLOCK_BYTES, 2 * BLOCK_BYTES, false);
+    fill(&fixture, 's', BLOCK_BYTES, (size_t)2 * BLOCK_BYTES, false);
     CHECK_INT(io_sync(fixture.io, fixture.file), 0);
     fill(&fixture, 'u', 0, 100, false);
 
@@ -147,7 +147,7 @@ TEST(sim_crash, keeps_what_a_sync_covered)
 
     CHECK_INT(slurp(image, "/a", data, sizeof data), 3 * BLOCK_BYTES);
     CHECK_INT(letters(data, BLOCK_BYTES, 'o'), BLOCK_BYTES);
-    CHECK_INT(letters(data + BLOCK_BYTES, 2 * BLOCK_BYTES, 's'), 2 * BLOCK_BYTES);
+    CHECK_INT(letters(data + BLOCK_BYTES, (size_t)2 * BLOCK_BYTES, 's'), (size_t)2 * BLOCK_BYTES);
     sim_disk_destroy(image);
     fixture_destroy(&fixture);
 }
@@ -183,16 +183,17 @@ TEST(sim_crash, may_take_back_a_length_that_was_not_synced)
     bool was_short = false;
     bool was_long = false;
     bool had_zeros = false;
-    fill(&fixture, 'x', 2 * BLOCK_BYTES, BLOCK_BYTES, false);
+    fill(&fixture, 'x', (int64_t)2 * BLOCK_BYTES, BLOCK_BYTES, false);
 
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct sim_disk *image = sim_disk_crash(fixture.disk, SIM_CRASH_RANDOM, seed);
         int64_t bytes = slurp(image, "/a", data, sizeof data);
-        CHECK(bytes == 2 * BLOCK_BYTES || bytes == 3 * BLOCK_BYTES);
-        was_short = was_short || bytes == 2 * BLOCK_BYTES;
-        was_long = was_long || bytes == 3 * BLOCK_BYTES;
-        had_zeros = had_zeros || (bytes == 3 * BLOCK_BYTES &&
-                                  letters(data + 2 * BLOCK_BYTES, BLOCK_BYTES, 0) == BLOCK_BYTES);
+        CHECK(bytes == (int64_t)2 * BLOCK_BYTES || bytes == (int64_t)3 * BLOCK_BYTES);
+        was_short = was_short || bytes == (int64_t)2 * BLOCK_BYTES;
+        was_long = was_long || bytes == (int64_t)3 * BLOCK_BYTES;
+        had_zeros =
+            had_zeros || (bytes == (int64_t)3 * BLOCK_BYTES &&
+                          letters(data + (size_t)2 * BLOCK_BYTES, BLOCK_BYTES, 0) == BLOCK_BYTES);
         sim_disk_destroy(image);
     }
 
@@ -205,14 +206,14 @@ TEST(sim_crash, keeps_the_length_of_a_durable_write)
 {
     struct fixture fixture = fixture_create();
     static uint8_t data[4 * BLOCK_BYTES];
-    fill(&fixture, 'u', 2 * BLOCK_BYTES, 10, false);
-    fill(&fixture, 'd', 3 * BLOCK_BYTES, 10, true);
+    fill(&fixture, 'u', (int64_t)2 * BLOCK_BYTES, 10, false);
+    fill(&fixture, 'd', (int64_t)3 * BLOCK_BYTES, 10, true);
 
     struct sim_disk *image = sim_disk_crash(fixture.disk, SIM_CRASH_NONE, 1);
 
     CHECK_INT(slurp(image, "/a", data, sizeof data), 3 * BLOCK_BYTES + 10);
-    CHECK_INT(letters(data + 3 * BLOCK_BYTES, 10, 'd'), 10);
-    CHECK_INT(letters(data + 2 * BLOCK_BYTES, BLOCK_BYTES, 0), BLOCK_BYTES);
+    CHECK_INT(letters(data + (size_t)3 * BLOCK_BYTES, 10, 'd'), 10);
+    CHECK_INT(letters(data + (size_t)2 * BLOCK_BYTES, BLOCK_BYTES, 0), BLOCK_BYTES);
     sim_disk_destroy(image);
     fixture_destroy(&fixture);
 }
@@ -263,7 +264,7 @@ TEST(sim_crash, keeps_a_rename_whole_and_names_in_no_order)
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         struct sim_disk *image = sim_disk_crash(fixture.disk, SIM_CRASH_RANDOM, seed);
         int64_t bytes = slurp(image, "/a", data, sizeof data);
-        CHECK(bytes == 3 || bytes == 2 * BLOCK_BYTES);
+        CHECK(bytes == 3 || bytes == (int64_t)2 * BLOCK_BYTES);
         int has_new = bytes == 3;
         seen[has_new][slurp(image, "/c", data, 3) > 0][slurp(image, "/d", data, 3) > 0] = 1;
         sim_disk_destroy(image);
@@ -444,7 +445,7 @@ TEST(sim_fault, short_writes_are_resumed_to_the_last_byte)
     sim_fault_add(fixture.sim,
                   &(struct sim_fault){.kind = SIM_WRITE, .effect = SIM_SHORT, .times = 3});
 
-    fill(&fixture, 'n', 0, 2 * BLOCK_BYTES, true);
+    fill(&fixture, 'n', 0, (size_t)2 * BLOCK_BYTES, true);
 
     struct sim_disk *image = sim_disk_crash(fixture.disk, SIM_CRASH_NONE, 1);
     CHECK_INT(slurp(image, "/a", data, sizeof data), 2 * BLOCK_BYTES);
@@ -468,7 +469,7 @@ TEST(sim_fault, short_reads_never_look_like_the_end_of_the_file)
     sim_fault_add(fixture.sim,
                   &(struct sim_fault){.kind = SIM_READ, .effect = SIM_SHORT, .times = UINT64_MAX});
 
-    span.count = SECTOR_BYTES * 2;
+    span.count = (size_t)2 * SECTOR_BYTES;
     CHECK_INT(io_read_whole(fixture.io, fixture.file, span, 0, &count), EIO);
     fixture_destroy(&fixture);
 }
@@ -505,14 +506,16 @@ TEST(sim_disk, runs_full_at_the_nth_block)
     static uint8_t data[2 * BLOCK_BYTES] = {0};
     struct bytes two = {data, sizeof data};
     size_t count = 0;
-    CHECK_INT(io_allocate(fixture.io, fixture.file, 3 * BLOCK_BYTES), 0);
+    CHECK_INT(io_allocate(fixture.io, fixture.file, (int64_t)3 * BLOCK_BYTES), 0);
     sim_disk_set_space(fixture.disk, 1);
 
     CHECK_INT(io_write_at(fixture.io, fixture.file, two, BLOCK_BYTES, true, &count), 0);
     CHECK_INT(count, 2 * BLOCK_BYTES);
-    CHECK_INT(io_write_at(fixture.io, fixture.file, two, 3 * BLOCK_BYTES, true, &count), 0);
+    CHECK_INT(io_write_at(fixture.io, fixture.file, two, (int64_t)3 * BLOCK_BYTES, true, &count),
+              0);
     CHECK_INT(count, BLOCK_BYTES);
-    CHECK_INT(io_write_at(fixture.io, fixture.file, two, 4 * BLOCK_BYTES, true, &count), ENOSPC);
+    CHECK_INT(io_write_at(fixture.io, fixture.file, two, (int64_t)4 * BLOCK_BYTES, true, &count),
+              ENOSPC);
     CHECK_INT(io_truncate(fixture.io, fixture.file, BLOCK_BYTES), 0);
     CHECK_INT(io_write_at(fixture.io, fixture.file, two, BLOCK_BYTES, true, &count), 0);
     CHECK_INT(count, 2 * BLOCK_BYTES);
@@ -551,7 +554,7 @@ TEST(sim_disk, lists_its_files_and_can_be_damaged)
     CHECK_INT(sim_disk_file(fixture.disk, 1, (struct bytes_mut){path, 64}), 0);
     CHECK_TEXT((char *)path, "/f/g/h");
     CHECK(sim_disk_flip(fixture.disk, "/a", 5, 0));
-    CHECK(!sim_disk_flip(fixture.disk, "/a", 2 * BLOCK_BYTES, 0));
+    CHECK(!sim_disk_flip(fixture.disk, "/a", (int64_t)2 * BLOCK_BYTES, 0));
     CHECK(sim_disk_cut(fixture.disk, "/a", 6));
 
     CHECK_INT(slurp(fixture.disk, "/a", data, sizeof data), 6);
