@@ -112,7 +112,7 @@ static int write_durably(struct io *io, struct io_loop *loop, const char *folder
     if (error != 0) {
         return error;
     }
-    uint8_t *data = io_alloc(io, FILE_BLOCKS * BLOCK_BYTES, BLOCK_BYTES);
+    uint8_t *data = io_alloc(io, (size_t)FILE_BLOCKS * BLOCK_BYTES, BLOCK_BYTES);
     for (int index = 0; index < WRITES && error == 0; index++) {
         int64_t position = (int64_t)(index % FILE_BLOCKS) * BLOCK_BYTES;
         struct io_op op = {.kind = IO_OP_WRITE,
@@ -143,8 +143,9 @@ static int fill_file(struct io *io, const char *folder)
     if (error != 0) {
         return error;
     }
-    uint8_t *data = io_alloc(io, FILE_BLOCKS * BLOCK_BYTES, BLOCK_BYTES);
-    error = io_write_whole(io, file, (struct bytes){data, FILE_BLOCKS * BLOCK_BYTES}, 0, false);
+    uint8_t *data = io_alloc(io, (size_t)FILE_BLOCKS * BLOCK_BYTES, BLOCK_BYTES);
+    error =
+        io_write_whole(io, file, (struct bytes){data, (size_t)FILE_BLOCKS * BLOCK_BYTES}, 0, false);
     error = error != 0 ? error : io_sync(io, file);
     io_free(io, data);
     io_close(io, file);

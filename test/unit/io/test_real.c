@@ -43,7 +43,7 @@ static struct fixture fixture_create(bool helps)
     struct fixture fixture = {.io = seam_create(&options)};
     fixture.loop = seam_loop(fixture.io, &options);
     CHECK_INT(io_open(fixture.io, seam_path(seam_folder(fixture.io), "a"), RW, &fixture.file), 0);
-    fixture.data = io_alloc(fixture.io, 256 * BLOCK_BYTES, BLOCK_BYTES);
+    fixture.data = io_alloc(fixture.io, (size_t)256 * BLOCK_BYTES, BLOCK_BYTES);
     CHECK(fixture.data);
     return fixture;
 }
@@ -182,7 +182,7 @@ TEST(pool, blocks_all_signals)
 static int write_above_the_limit(void)
 {
     struct fixture fixture = fixture_create(true);
-    struct rlimit limit = {.rlim_cur = 2 * BLOCK_BYTES, .rlim_max = RLIM_INFINITY};
+    struct rlimit limit = {.rlim_cur = (rlim_t)2 * BLOCK_BYTES, .rlim_max = RLIM_INFINITY};
     int count = 0;
     struct io_op below = write_op(&fixture, 0, &count);
     struct io_op above = write_op(&fixture, 2, &count);
@@ -405,6 +405,24 @@ static void *drive(void *ctx)
     return NULL;
 }
 
+/* Submit the operation of a round; return how many are done with it, or `round` if time is up. */
+static int submit_and_await(struct shared *shared, int round, uint64_t end_ns)
+{
+    (void)pthread_mutex_lock(&shared->lock);
+    shared->op = write_op(shared->fixture, round % 8, &shared->count);
+    io_submit(shared->fixture->loop, &shared->op);
+    (void)pthread_mutex_unlock(&shared->lock);
+
+    int done = round;
+    while (done == round && io_now_mono_ns(shared->fixture->io) < end_ns) {
+        (void)pthread_mutex_lock(&shared->lock);
+        done = shared->count;
+        (void)pthread_mutex_unlock(&shared->lock);
+        (void)sched_yield();
+    }
+    return done;
+}
+
 /* What is submitted while another thread sleeps in the wait starts at once, not at its deadline. */
 TEST(io_submit, is_picked_up_while_another_thread_waits)
 {
@@ -418,16 +436,7 @@ TEST(io_submit, is_picked_up_while_another_thread_waits)
 
         int done = 0;
         for (int round = 0; round < 200; round++) {
-            (void)pthread_mutex_lock(&shared.lock);
-            shared.op = write_op(&fixture, round % 8, &shared.count);
-            io_submit(fixture.loop, &shared.op);
-            (void)pthread_mutex_unlock(&shared.lock);
-            while (done == round && io_now_mono_ns(fixture.io) < end_ns) {
-                (void)pthread_mutex_lock(&shared.lock);
-                done = shared.count;
-                (void)pthread_mutex_unlock(&shared.lock);
-                (void)sched_yield();
-            }
+            done = submit_and_await(&shared, round, end_ns);
         }
         atomic_store(&shared.is_over, true);
         io_loop_wake(fixture.loop);
@@ -514,7 +523,7 @@ TEST(io_submit, survives_the_end_of_the_submitting_thread)
         struct fixture fixture = fixture_create(round % 2 == 0);
         struct leaver leaver = {.fixture = &fixture};
         pthread_t thread;
-        memset(fixture.data, 'x', LEFT_BEHIND * BLOCK_BYTES);
+        memset(fixture.data, 'x', (size_t)LEFT_BEHIND * BLOCK_BYTES);
         CHECK_INT(pthread_create(&thread, NULL, submit_and_leave, &leaver), 0);
         CHECK_INT(pthread_join(thread, NULL), 0);
 

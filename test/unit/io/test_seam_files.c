@@ -148,13 +148,15 @@ TEST(io_write_at, writes_direct_and_durable_with_and_without_the_flag)
             io_destroy(io);
             case_skip("the file system below $TMPDIR has no direct I/O");
         }
-        uint8_t *data = io_alloc(io, 2 * BLOCK_BYTES, BLOCK_BYTES);
+        uint8_t *data = io_alloc(io, (size_t)2 * BLOCK_BYTES, BLOCK_BYTES);
         memset(data, 7, BLOCK_BYTES);
         size_t count = 0;
 
         CHECK_INT(io_write_whole(io, file, (struct bytes){data, BLOCK_BYTES}, BLOCK_BYTES, true),
                   0);
-        CHECK_INT(io_read_whole(io, file, (struct bytes_mut){data, 2 * BLOCK_BYTES}, 0, &count), 0);
+        CHECK_INT(
+            io_read_whole(io, file, (struct bytes_mut){data, (size_t)2 * BLOCK_BYTES}, 0, &count),
+            0);
 
         CHECK_INT(count, 2 * BLOCK_BYTES);
         CHECK_INT(data[0], 0);

@@ -30,7 +30,7 @@ static struct fixture fixture_create(const struct seam_options *options)
     const char *path = seam_path(seam_folder(fixture.io), "a");
     uint32_t flags = IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE;
     CHECK_INT(io_open(fixture.io, path, flags, &fixture.file), 0);
-    fixture.data = io_alloc(fixture.io, 16 * BLOCK_BYTES, BLOCK_BYTES);
+    fixture.data = io_alloc(fixture.io, (size_t)16 * BLOCK_BYTES, BLOCK_BYTES);
     CHECK(fixture.data);
     return fixture;
 }
@@ -209,17 +209,17 @@ TEST(io_transfer, moves_all_bytes_and_stops_at_the_end_of_the_file)
 {
     struct fixture fixture = fixture_create(&(struct seam_options){0});
     int count = 0;
-    memset(fixture.data, 'x', 3 * BLOCK_BYTES);
+    memset(fixture.data, 'x', (size_t)3 * BLOCK_BYTES);
     struct io_transfer write = {.kind = IO_OP_WRITE,
                                 .is_durable = true,
                                 .file = fixture.file,
                                 .data = fixture.data,
-                                .count = 3 * BLOCK_BYTES,
+                                .count = (size_t)3 * BLOCK_BYTES,
                                 .complete = transfer_done,
                                 .ctx = &count};
     struct io_transfer read = write;
     read.kind = IO_OP_READ;
-    read.data = fixture.data + 3 * BLOCK_BYTES;
+    read.data = fixture.data + (size_t)3 * BLOCK_BYTES;
     read.position = BLOCK_BYTES;
 
     io_transfer_start(fixture.loop, &write);
@@ -232,7 +232,7 @@ TEST(io_transfer, moves_all_bytes_and_stops_at_the_end_of_the_file)
     CHECK_INT(write.count_done, 3 * BLOCK_BYTES);
     CHECK_INT(read.error, 0);
     CHECK_INT(read.count_done, 2 * BLOCK_BYTES);
-    CHECK_BYTES(read.data, write.data, 2 * BLOCK_BYTES);
+    CHECK_BYTES(read.data, write.data, (size_t)2 * BLOCK_BYTES);
     fixture_destroy(&fixture);
 }
 

@@ -90,8 +90,8 @@ static struct fixture fixture_create(void)
     uint32_t flags = IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE;
     const char *path = seam_path(seam_folder(fixture.io), "a");
     CHECK_INT(io_open(fixture.io, path, flags, &fixture.file), 0);
-    fixture.data = io_alloc(fixture.io, 4 * BLOCK_BYTES, BLOCK_BYTES);
-    memset(fixture.data, 'x', 4 * BLOCK_BYTES);
+    fixture.data = io_alloc(fixture.io, (size_t)4 * BLOCK_BYTES, BLOCK_BYTES);
+    memset(fixture.data, 'x', (size_t)4 * BLOCK_BYTES);
     return fixture;
 }
 
@@ -115,7 +115,7 @@ static struct io_op write_op(struct fixture *fixture)
                           .is_durable = true,
                           .file = fixture->file,
                           .data = fixture->data,
-                          .count = 4 * BLOCK_BYTES,
+                          .count = (size_t)4 * BLOCK_BYTES,
                           .complete = count_completion,
                           .ctx = &fixture->count};
 }
@@ -243,7 +243,7 @@ TEST(uring, resumes_short_writes_before_it_reports)
                                    .is_durable = true,
                                    .file = fixture.file,
                                    .data = fixture.data,
-                                   .count = 4 * BLOCK_BYTES,
+                                   .count = (size_t)4 * BLOCK_BYTES,
                                    .complete = transfer_done,
                                    .ctx = &fixture.count};
     kernel.cut = 700;
