@@ -167,8 +167,7 @@ bool segment_shape_count(struct segment_shape *shape, const struct segment_point
 }
 
 enum pyr_err segment_shape_add(struct segment_shape *shape,
-                               const uint8_t *header,
-                               int64_t bytes_left,
+                               struct bytes data,
                                int64_t clock_ms,
                                struct segment_point *ret_point,
                                struct segment_batch *ret_batch,
@@ -179,7 +178,8 @@ enum pyr_err segment_shape_add(struct segment_shape *shape,
 
     struct segment_point next = shape->end;
     struct segment_batch batch;
-    enum pyr_err err = segment_chain_step(shape, header, bytes_left, &next, &batch, ret_why);
+    enum pyr_err err =
+        segment_chain_step(shape, data.data, (int64_t)data.count, &next, &batch, ret_why);
     if (err != PYR_OK) {
         return err;
     }

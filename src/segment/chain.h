@@ -54,14 +54,13 @@ MUST_CHECK enum pyr_err segment_chain_step(const struct segment_shape *shape,
                                            const char **ret_why);
 
 /**
- * Add the batch whose header is at @header to the end of @shape, as segment_chain_step.
+ * Add the batch at the front of @data to the end of @shape, as segment_chain_step.
  *
  * @ret_point is the point that is due before the batch, of kind 0 if none is. The caller stores a
  * due point in slot shape->point_count and then counts it with segment_shape_count.
  */
 MUST_CHECK enum pyr_err segment_shape_add(struct segment_shape *shape,
-                                          const uint8_t *header,
-                                          int64_t bytes_left,
+                                          struct bytes data,
                                           int64_t clock_ms,
                                           struct segment_point *ret_point,
                                           struct segment_batch *ret_batch,

@@ -146,7 +146,7 @@ static enum pyr_err learn_run(struct segment_compact *compact, struct bytes data
     ASSERT(!compact->is_full);
 
     while (data.count > 0 && !compact->is_full) {
-        struct segment_batch batch;
+        struct segment_batch batch = {0};
         struct bytes one = next_batch(&data, &batch);
         enum pyr_err err = segment_rewrite_learn(&compact->rewrite, one, &compact->is_full);
         if (err != PYR_OK) {
@@ -168,7 +168,7 @@ static enum pyr_err learn(struct segment_compact *compact, uint64_t bytes)
     enum pyr_err err = PYR_OK;
     int64_t end = compact->view.shape.end.offset;
     while (err == PYR_OK && done < bytes && compact->learnt < end && !compact->is_full) {
-        struct segment_run run;
+        struct segment_run run = {0};
         err = read_run(compact, &compact->view, compact->learnt, &compact->cursor, &run);
         if (err != PYR_OK) {
             break;
@@ -363,7 +363,7 @@ static enum pyr_err write_run(struct segment_compact *compact, struct bytes data
     struct group *group = &compact->group;
     enum pyr_err err = PYR_OK;
     while (data.count > 0 && err == PYR_OK) {
-        struct segment_batch batch;
+        struct segment_batch batch = {0};
         struct bytes kept = {0};
         const char *why = NULL;
         struct bytes one = next_batch(&data, &batch);
@@ -437,7 +437,7 @@ static enum pyr_err write_group(struct segment_compact *compact, uint64_t bytes)
             group->input++;
             continue;
         }
-        struct segment_run run;
+        struct segment_run run = {0};
         err = read_run(compact, view, group->offset, &group->cursor, &run);
         if (err != PYR_OK) {
             break;

@@ -122,6 +122,25 @@ static bool parse_decimal(struct bytes *text, size_t digits_max, int64_t *ret_va
     return true;
 }
 
+/* Find the kind and suffix whose texts make up the whole @tail of a name. */
+static bool parse_tail(struct bytes tail,
+                       enum segment_kind *ret_kind,
+                       enum segment_suffix *ret_suffix)
+{
+    for (int index = 0; index < SEGMENT_KIND_COUNT * SEGMENT_SUFFIX_COUNT; index++) {
+        enum segment_kind kind = (enum segment_kind)(index / SEGMENT_SUFFIX_COUNT);
+        enum segment_suffix suffix = (enum segment_suffix)(index % SEGMENT_SUFFIX_COUNT);
+        char text[SEGMENT_NAME_DIGITS + SEGMENT_NAME_DIGITS];
+        (void)snprintf(text, sizeof text, "%s%s", kind_text[kind], suffix_text[suffix]);
+        if (bytes_equal(tail, bytes_of_text(text))) {
+            *ret_kind = kind;
+            *ret_suffix = suffix;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool segment_name_parse(const char *name,
                         int64_t *ret_offset_base,
                         enum segment_kind *ret_kind,
@@ -140,19 +159,11 @@ bool segment_name_parse(const char *name,
     if (text.data != (const uint8_t *)name + SEGMENT_NAME_DIGITS) {
         return false;
     }
-    for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
-        for (enum segment_suffix suffix = 0; suffix < SEGMENT_SUFFIX_COUNT; suffix++) {
-            char tail[SEGMENT_NAME_DIGITS + SEGMENT_NAME_DIGITS];
-            (void)snprintf(tail, sizeof tail, "%s%s", kind_text[kind], suffix_text[suffix]);
-            if (bytes_equal(text, bytes_of_text(tail))) {
-                *ret_offset_base = offset_base;
-                *ret_kind = kind;
-                *ret_suffix = suffix;
-                return true;
-            }
-        }
+    if (!parse_tail(text, ret_kind, ret_suffix)) {
+        return false;
     }
-    return false;
+    *ret_offset_base = offset_base;
+    return true;
 }
 
 /* -- Digest file -- */

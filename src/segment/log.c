@@ -150,7 +150,7 @@ void segment_log_drop(struct segment_log *log, size_t first, size_t end)
         segment_state_set(segment, SEGMENT_STATE_DELETED);
         segment_log_reap(log, segment);
     }
-    memmove(&log->rows[first], &log->rows[end], (log->count - end) * sizeof log->rows[0]);
+    memmove(&log->rows[first], &log->rows[end], (log->count - end) * sizeof(struct segment *));
     log->count -= end - first;
 }
 
@@ -164,7 +164,8 @@ void segment_log_replace(struct segment_log *log, size_t first, size_t end, stru
     ASSERT(segment->shape.end.offset == log->rows[end - 1]->shape.end.offset); /* SEG-7 */
     segment_log_drop(log, first, end);
     ASSERT(log->count < log->capacity);
-    memmove(&log->rows[first + 1], &log->rows[first], (log->count - first) * sizeof log->rows[0]);
+    memmove(&log->rows[first + 1], &log->rows[first],
+            (log->count - first) * sizeof(struct segment *));
     segment->serial = ++log->serial_last;
     log->rows[first] = segment;
     log->count++;
@@ -450,6 +451,18 @@ enum pyr_err segment_log_view_time(struct segment_log *log,
                    log->folder, timestamp_ms);
 }
 
+/* Whether the handle of @view, which goes, serves @segment better than what that has. */
+static bool is_handle_wanted(const struct segment *segment, const struct segment_view *view)
+{
+    if (!view->handle) {
+        return false;
+    }
+    if (!view->was_open && !segment->handle && !segment->is_claimed) {
+        return true;
+    }
+    return segment->handle && segment->handle->log_map_bytes < view->handle->log_map_bytes;
+}
+
 void segment_log_view_release(struct segment_log *log, struct segment_view *view)
 {
     ASSERT(view->segment);
@@ -466,10 +479,7 @@ void segment_log_view_release(struct segment_log *log, struct segment_view *view
     }
     if (segment->state == SEGMENT_STATE_DELETED) {
         segment_log_reap(log, segment);
-    } else if (view->handle && !view->was_open && !segment->handle && !segment->is_claimed) {
-        segment_files_put(log->files, segment, view->handle);
-    } else if (view->handle && segment->handle &&
-               segment->handle->log_map_bytes < view->handle->log_map_bytes) {
+    } else if (is_handle_wanted(segment, view)) {
         segment_files_put(log->files, segment, view->handle);
     }
     segment_handle_release(view->handle);

@@ -200,6 +200,24 @@ enum pyr_err segment_points_floor(const struct segment_points *points,
     return PYR_OK;
 }
 
+/* Find the first good point of @block from slot @first on that is at @position or behind it. */
+static bool block_behind(const struct segment_points *points,
+                         const struct block *block,
+                         uint32_t first,
+                         uint32_t position,
+                         struct segment_point *ret_point)
+{
+    ASSERT(first >= block->first);
+    for (uint32_t index = first; index < first + block->count; index++) {
+        struct segment_point point;
+        if (block_point(points, block, index, &point) && point.position >= position) {
+            *ret_point = point;
+            return true;
+        }
+    }
+    return false;
+}
+
 enum pyr_err segment_points_behind(const struct segment_points *points,
                                    uint32_t slot,
                                    uint32_t position,
@@ -222,11 +240,8 @@ enum pyr_err segment_points_behind(const struct segment_points *points,
         if (err != PYR_OK) {
             return err;
         }
-        for (uint32_t index = first; index < first + block.count; index++) {
-            if (block_point(points, &block, index, &point) && point.position >= position) {
-                *ret_point = point;
-                return PYR_OK;
-            }
+        if (block_behind(points, &block, first, position, ret_point)) {
+            return PYR_OK;
         }
         if (pass == 0) {
             err = segment_points_floor(points, SEGMENT_KEY_POSITION, position, &first, &point,
@@ -299,6 +314,21 @@ static void pass_point(struct pass *pass,
     }
 }
 
+/* Bring the block of @slot into @block, if another one is there. */
+static enum pyr_err need_block(const struct segment_points *points,
+                               uint32_t slot,
+                               uint32_t slots,
+                               struct block *block,
+                               struct pyr_error *reterr)
+{
+    ASSERT(slot < slots);
+    if (slot < block->first + block->count) {
+        return PYR_OK;
+    }
+    uint32_t left = slots - slot;
+    return read_block(points, slot, left > BLOCK_POINTS ? BLOCK_POINTS : left, block, reterr);
+}
+
 enum pyr_err segment_points_restore(const struct segment_points *points,
                                     int64_t offset_limit,
                                     struct segment_point_visit *visit,
@@ -325,13 +355,9 @@ enum pyr_err segment_points_restore(const struct segment_points *points,
 
     struct block block = {.count = 0};
     for (uint32_t slot = pass.shape.point_count; slot < restored.slots && !pass.is_over; slot++) {
-        if (slot >= block.first + block.count) {
-            uint32_t left = restored.slots - slot;
-            enum pyr_err err =
-                read_block(points, slot, left > BLOCK_POINTS ? BLOCK_POINTS : left, &block, reterr);
-            if (err != PYR_OK) {
-                return err;
-            }
+        enum pyr_err err = need_block(points, slot, restored.slots, &block, reterr);
+        if (err != PYR_OK) {
+            return err;
         }
         struct segment_point point;
         if (!block_point(points, &block, slot, &point)) {

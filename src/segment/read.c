@@ -391,6 +391,7 @@ enum pyr_err segment_view_open(struct segment_view *view, struct pyr_error *rete
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(view->handle);
     if (view->handle->log_map && view->handle->log_map_bytes < view->shape.end.position) {
         segment_handle_release(view->handle);
         view->handle = NULL;
@@ -504,7 +505,7 @@ static enum pyr_err find_time(struct segment_view *view,
         struct segment_read want = {
             .offset = offset,
             .offset_end = INT64_MAX,
-            .bytes_max = 2 * SEGMENT_INDEX_INTERVAL_BYTES,
+            .bytes_max = (size_t)2 * SEGMENT_INDEX_INTERVAL_BYTES,
             .buffer = *buffer,
             .cursor = cursor,
         };
@@ -543,6 +544,7 @@ enum pyr_err segment_view_find_time(struct segment_view *view,
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(view->handle);
     struct segment_points points = {.io = view->io,
                                     .digest = view->handle->digest,
                                     .shape = &view->shape};

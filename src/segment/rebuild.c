@@ -26,21 +26,19 @@ enum {
 /* -- Files -- */
 
 enum pyr_err segment_file_open(struct io *io,
-                               const char *folder,
-                               int64_t offset_base,
-                               enum segment_kind kind,
+                               const struct segment_file_name *name,
                                uint32_t flags,
                                struct io_file **ret_file,
                                struct pyr_error *reterr)
 {
-    ASSERT(folder);
+    ASSERT(name->folder);
     ASSERT(ret_file);
-    ASSERT(kind < SEGMENT_KIND_COUNT);
+    ASSERT(name->kind < SEGMENT_KIND_COUNT);
 
     char path[PATH_BYTES_MAX];
     struct io_file *file = NULL;
-    if (!segment_path(path, folder, offset_base, kind, SEGMENT_SUFFIX_NONE)) {
-        return err_set(reterr, PYR_ERR_INVALID, "the path of '%s' is too long", folder);
+    if (!segment_path(path, name->folder, name->offset_base, name->kind, SEGMENT_SUFFIX_NONE)) {
+        return err_set(reterr, PYR_ERR_INVALID, "the path of '%s' is too long", name->folder);
     }
     int number = io_open(io, path, flags, &file);
     if (number != 0 && (number != ENOENT || (flags & IO_OPEN_CREATE))) {
@@ -180,7 +178,8 @@ static enum pyr_err index_open(struct index_file *index,
     index->io = io;
     index->entry_bytes = kind == SEGMENT_KIND_INDEX ? (size_t)SEGMENT_INDEX_ENTRY_BYTES
                                                     : (size_t)SEGMENT_TIME_ENTRY_BYTES;
-    return segment_file_open(io, folder, offset_base, kind, flags, &index->file, reterr);
+    return segment_file_open(io, &(struct segment_file_name){folder, offset_base, kind}, flags,
+                             &index->file, reterr);
 }
 
 /* Set up @check, which is heap memory since it is large. */
@@ -266,8 +265,10 @@ enum pyr_err segment_rebuild_index(struct io *io,
     }
     enum pyr_err err = check_open(check, io, folder, shape, is_dry, reterr);
     if (err == PYR_OK) {
-        err = segment_file_open(io, folder, shape->identity.offset_base, SEGMENT_KIND_DIGEST,
-                                IO_OPEN_READ, &digest, reterr);
+        err = segment_file_open(
+            io,
+            &(struct segment_file_name){folder, shape->identity.offset_base, SEGMENT_KIND_DIGEST},
+            IO_OPEN_READ, &digest, reterr);
     }
     if (err == PYR_OK && !digest) {
         err = err_set(reterr, PYR_ERR_CORRUPT, "%020" PRId64 ".digest is missing",
@@ -299,6 +300,22 @@ struct walk {
     struct segment_writer writer;
 };
 
+/* Make the buffer hold @count bytes; what it held is lost if it grows. */
+static enum pyr_err walk_grow(struct walk *walk, size_t count, struct pyr_error *reterr)
+{
+    struct io *io = walk->rebuild->io;
+    if (count <= walk->buffer.count) {
+        return PYR_OK;
+    }
+    uint8_t *data = io_alloc(io, count, BLOCK_BYTES);
+    if (!data) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to scan a segment");
+    }
+    io_free(io, walk->buffer.data);
+    walk->buffer = (struct bytes_mut){.data = data, .count = count};
+    return PYR_OK;
+}
+
 /* Bring at least @count bytes from the writer's place on into the buffer, or as many as there are.
  */
 static enum pyr_err walk_need(struct walk *walk,
@@ -315,13 +332,9 @@ static enum pyr_err walk_need(struct walk *walk,
     size_t skip = position - walk->buffer_position;
     bool is_there = position >= walk->buffer_position && skip + count <= walk->buffer_count;
     if (!is_there) {
-        if (count > walk->buffer.count) {
-            uint8_t *data = io_alloc(rebuild->io, count, BLOCK_BYTES);
-            if (!data) {
-                return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to scan a segment");
-            }
-            io_free(rebuild->io, walk->buffer.data);
-            walk->buffer = (struct bytes_mut){.data = data, .count = count};
+        enum pyr_err err = walk_grow(walk, count, reterr);
+        if (err != PYR_OK) {
+            return err;
         }
         int number =
             io_read_whole(rebuild->io, walk->log, walk->buffer, position, &walk->buffer_count);
@@ -351,7 +364,7 @@ static enum pyr_err walk_next(struct walk *walk,
     int64_t left = walk->log_bytes - rebuild->shape.end.position;
     struct pyr_error why_error = {0};
     struct batch_header header;
-    struct bytes data;
+    struct bytes data = {0};
 
     enum pyr_err err = walk_need(
         walk, left < BATCH_HEADER_BYTES ? (size_t)left : BATCH_HEADER_BYTES, &data, reterr);
@@ -388,7 +401,7 @@ static bool is_blank(struct walk *walk)
     ASSERT(walk->log);
     ASSERT(walk->rebuild->shape.end.position <= walk->log_bytes);
 
-    struct bytes data;
+    struct bytes data = {0};
     int64_t left = walk->log_bytes - walk->rebuild->shape.end.position;
     size_t count = left < BATCH_HEADER_BYTES ? (size_t)left : BATCH_HEADER_BYTES;
     if (walk_need(walk, count, &data, NULL) != PYR_OK) {
@@ -458,13 +471,13 @@ static enum pyr_err walk_take(struct walk *walk,
     ASSERT(ret_why);
 
     struct segment_shape *shape = &walk->rebuild->shape;
-    struct segment_point point;
+    struct segment_point point = {0};
     if (!walk->rebuild->is_dry) {
         return segment_writer_add(&walk->writer, data, shape->end.clock_ms, ret_batch, ret_why,
                                   reterr);
     }
-    enum pyr_err err = segment_shape_add(shape, data.data, (int64_t)data.count, shape->end.clock_ms,
-                                         &point, ret_batch, ret_why);
+    enum pyr_err err =
+        segment_shape_add(shape, data, shape->end.clock_ms, &point, ret_batch, ret_why);
     if (err == PYR_OK && point.kind != 0) {
         if (!is_point_there(walk, &point)) {
             return err_set(reterr, PYR_ERR_CORRUPT,
@@ -488,8 +501,8 @@ static enum pyr_err walk_batches(struct walk *walk, struct pyr_error *reterr)
     bool is_good = true;
     while (is_good && shape->end.position < walk->log_bytes &&
            (rebuild->may_pass || shape->end.offset < rebuild->offset_end)) {
-        struct segment_batch batch;
-        struct bytes data;
+        struct segment_batch batch = {0};
+        struct bytes data = {0};
         enum pyr_err err = walk_next(walk, &data, &batch, reterr);
         if (err != PYR_OK) {
             return err;
@@ -604,9 +617,11 @@ static enum pyr_err walk_log(struct segment_rebuild *rebuild,
         err = segment_writer_begin(&walk->writer, reterr);
     }
     if (err == PYR_OK && !walk->writer.files[SEGMENT_KIND_DIGEST]) {
-        err = segment_file_open(rebuild->io, rebuild->folder, rebuild->shape.identity.offset_base,
-                                SEGMENT_KIND_DIGEST, IO_OPEN_READ | IO_OPEN_WRITE,
-                                &walk->writer.files[SEGMENT_KIND_DIGEST], reterr);
+        err = segment_file_open(
+            rebuild->io,
+            &(struct segment_file_name){rebuild->folder, rebuild->shape.identity.offset_base,
+                                        SEGMENT_KIND_DIGEST},
+            IO_OPEN_READ | IO_OPEN_WRITE, &walk->writer.files[SEGMENT_KIND_DIGEST], reterr);
     }
     if (err == PYR_OK) {
         err = walk_batches(walk, reterr);
@@ -629,8 +644,9 @@ enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *
 
     ASSERT(rebuild->offset_end >= offset_base);
     ASSERT(!rebuild->shape.is_cleaned);
-    enum pyr_err err = segment_file_open(rebuild->io, rebuild->folder, offset_base,
-                                         SEGMENT_KIND_LOG, IO_OPEN_READ, &walk.log, reterr);
+    enum pyr_err err = segment_file_open(
+        rebuild->io, &(struct segment_file_name){rebuild->folder, offset_base, SEGMENT_KIND_LOG},
+        IO_OPEN_READ, &walk.log, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -647,8 +663,10 @@ enum pyr_err segment_rebuild(struct segment_rebuild *rebuild, struct pyr_error *
     } else if (!walk.buffer.data) {
         err = err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to scan a segment");
     } else {
-        err = segment_file_open(rebuild->io, rebuild->folder, offset_base, SEGMENT_KIND_DIGEST,
-                                IO_OPEN_READ, &digest, reterr);
+        err = segment_file_open(
+            rebuild->io,
+            &(struct segment_file_name){rebuild->folder, offset_base, SEGMENT_KIND_DIGEST},
+            IO_OPEN_READ, &digest, reterr);
     }
     if (err == PYR_OK && !rebuild->is_dry) {
         err = restore(rebuild, digest, &is_new, reterr);
@@ -765,12 +783,14 @@ static bool is_index_good(struct io *io, const char *folder, struct segment_shap
     int64_t offset_base = shape->identity.offset_base;
     uint8_t want[SEGMENT_TIME_ENTRY_BYTES];
     uint8_t there[SEGMENT_TIME_ENTRY_BYTES];
-    bool is_good = segment_file_open(io, folder, offset_base, SEGMENT_KIND_INDEX, IO_OPEN_READ,
-                                     &index, NULL) == PYR_OK &&
-                   segment_file_open(io, folder, offset_base, SEGMENT_KIND_TIMEINDEX, IO_OPEN_READ,
-                                     &times, NULL) == PYR_OK &&
-                   index && times && io_bytes(io, index, &index_bytes) == 0 &&
-                   io_bytes(io, times, &time_bytes) == 0;
+    bool is_good =
+        segment_file_open(io, &(struct segment_file_name){folder, offset_base, SEGMENT_KIND_INDEX},
+                          IO_OPEN_READ, &index, NULL) == PYR_OK &&
+        segment_file_open(io,
+                          &(struct segment_file_name){folder, offset_base, SEGMENT_KIND_TIMEINDEX},
+                          IO_OPEN_READ, &times, NULL) == PYR_OK &&
+        index && times && io_bytes(io, index, &index_bytes) == 0 &&
+        io_bytes(io, times, &time_bytes) == 0;
     is_good = is_good && index_bytes == (int64_t)shape->index_count * SEGMENT_INDEX_ENTRY_BYTES &&
               time_bytes % SEGMENT_TIME_ENTRY_BYTES == 0;
     if (is_good && shape->end.timestamp_max > -1) {
@@ -800,8 +820,9 @@ enum pyr_err segment_look_at(struct io *io,
     struct io_file *log = NULL;
     int64_t log_bytes = -1;
     ASSERT(identity->offset_base >= 0);
-    enum pyr_err err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_DIGEST,
-                                         IO_OPEN_READ, &digest, reterr);
+    enum pyr_err err = segment_file_open(
+        io, &(struct segment_file_name){folder, identity->offset_base, SEGMENT_KIND_DIGEST},
+        IO_OPEN_READ, &digest, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -812,8 +833,9 @@ enum pyr_err segment_look_at(struct io *io,
         return err_set_errno(reterr, looked.error, "read '%s/%020" PRId64 ".digest'", folder,
                              identity->offset_base);
     }
-    err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_LOG, IO_OPEN_READ, &log,
-                            reterr);
+    err = segment_file_open(
+        io, &(struct segment_file_name){folder, identity->offset_base, SEGMENT_KIND_LOG},
+        IO_OPEN_READ, &log, reterr);
     if (err != PYR_OK) {
         return err;
     }

@@ -78,12 +78,17 @@ MUST_CHECK enum pyr_err segment_rebuild_index(struct io *io,
                                               uint32_t *ret_rebuilt,
                                               struct pyr_error *reterr);
 
-/** Open the file of @kind of a segment; *@ret_file is NULL if it is not there and @flags do not
- * make it. */
+/* Which file of which segment. */
+struct segment_file_name {
+    const char *folder;
+    int64_t offset_base;
+    enum segment_kind kind;
+};
+
+/** Open the file @name of a segment; *@ret_file is NULL if it is not there and @flags do not make
+ * it. */
 MUST_CHECK enum pyr_err segment_file_open(struct io *io,
-                                          const char *folder,
-                                          int64_t offset_base,
-                                          enum segment_kind kind,
+                                          const struct segment_file_name *name,
                                           uint32_t flags,
                                           struct io_file **ret_file,
                                           struct pyr_error *reterr);

@@ -112,8 +112,7 @@ struct recovery {
     const struct segment_claim *claim;
     struct segment_report *report;
     struct pyr_error *reterr;
-    int64_t *bases;
-    size_t count;
+    struct segment_bases bases;
     size_t next;              /* Of the bases: the next to be looked at. */
     struct segment_point end; /* Where the log stands so far, of the appended history. */
     bool has_end;             /* There is a segment before. */
@@ -301,8 +300,10 @@ static enum pyr_err cut_tail(struct recovery *recovery, struct segment_rebuild *
     struct segment_report *report = recovery->report;
     struct io_file *file = NULL;
     enum pyr_err err =
-        segment_file_open(log->io, log->folder, rebuild->shape.identity.offset_base,
-                          SEGMENT_KIND_LOG, IO_OPEN_READ | IO_OPEN_WRITE, &file, recovery->reterr);
+        segment_file_open(log->io,
+                          &(struct segment_file_name){
+                              log->folder, rebuild->shape.identity.offset_base, SEGMENT_KIND_LOG},
+                          IO_OPEN_READ | IO_OPEN_WRITE, &file, recovery->reterr);
     if (err != PYR_OK || !file) {
         return err;
     }
@@ -387,8 +388,8 @@ static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
     const struct segment_claim *claim = recovery->claim;
     struct segment_identity identity = {.log = log->log, .offset_base = offset_base};
     enum segment_look look = SEGMENT_LOOK_BAD;
-    struct segment_shape seen;
-    struct segment_point start;
+    struct segment_shape seen = {0};
+    struct segment_point start = {0};
     enum pyr_err err =
         segment_look_at(log->io, log->folder, &identity, &look, &seen, recovery->reterr);
     if (err == PYR_OK) {
@@ -429,9 +430,9 @@ static enum pyr_err take_tail(struct recovery *recovery, int64_t offset_base)
     recovery->report->records += rebuild.records;
     recovery->report->bytes_scanned += rebuild.bytes_scanned;
     recovery->report->indexes_rebuilt += rebuild.rebuilt;
-    bool goes_on = recovery->next < recovery->count &&
-                   recovery->bases[recovery->next] == rebuild.shape.end.offset && claim->may_scan &&
-                   rebuild.bytes_behind == 0;
+    bool goes_on = recovery->next < recovery->bases.count &&
+                   recovery->bases.rows[recovery->next] == rebuild.shape.end.offset &&
+                   claim->may_scan && rebuild.bytes_behind == 0;
     if (!goes_on) {
         recovery->is_over = true;
         err = cut_tail(recovery, &rebuild);
@@ -469,19 +470,20 @@ static bool is_sealed_end(struct recovery *recovery, int64_t offset_base)
 static enum pyr_err drop_below_start(struct recovery *recovery)
 {
     ASSERT(recovery->next == 0);
-    ASSERT(recovery->bases || recovery->count == 0);
+    ASSERT(recovery->bases.rows || recovery->bases.count == 0);
 
-    while (recovery->next + 1 < recovery->count &&
-           recovery->bases[recovery->next + 1] <= recovery->claim->offset_start) {
-        enum pyr_err err = segment_files_remove(recovery->log->io, recovery->log->folder,
-                                                recovery->bases[recovery->next], recovery->reterr);
+    while (recovery->next + 1 < recovery->bases.count &&
+           recovery->bases.rows[recovery->next + 1] <= recovery->claim->offset_start) {
+        enum pyr_err err =
+            segment_files_remove(recovery->log->io, recovery->log->folder,
+                                 recovery->bases.rows[recovery->next], recovery->reterr);
         if (err != PYR_OK) {
             return err;
         }
         recovery->report->files_removed++;
         recovery->next++;
     }
-    ASSERT(recovery->next <= recovery->count);
+    ASSERT(recovery->next <= recovery->bases.count);
     return PYR_OK;
 }
 
@@ -489,12 +491,12 @@ static enum pyr_err drop_below_start(struct recovery *recovery)
  * is put aside instead, since nothing may bring that again. */
 static enum pyr_err drop_beyond(struct recovery *recovery)
 {
-    ASSERT(recovery->next <= recovery->count);
+    ASSERT(recovery->next <= recovery->bases.count);
 
     struct segment_log *log = recovery->log;
     enum pyr_err err = PYR_OK;
-    for (; recovery->next < recovery->count && err == PYR_OK; recovery->next++) {
-        int64_t base = recovery->bases[recovery->next];
+    for (; recovery->next < recovery->bases.count && err == PYR_OK; recovery->next++) {
+        int64_t base = recovery->bases.rows[recovery->next];
         char name[PATH_BYTES_MAX];
         ASSERT(base >= recovery->claim->offset_end); /* SEG-10 */
         if (!recovery->claim->may_scan) {
@@ -522,17 +524,17 @@ static enum pyr_err take_segments(struct recovery *recovery)
 
     const struct segment_claim *claim = recovery->claim;
     enum pyr_err err = drop_below_start(recovery);
-    while (err == PYR_OK && recovery->next < recovery->count && !recovery->is_over) {
-        int64_t base = recovery->bases[recovery->next];
+    while (err == PYR_OK && recovery->next < recovery->bases.count && !recovery->is_over) {
+        int64_t base = recovery->bases.rows[recovery->next];
         bool is_beyond = base >= claim->offset_end && !claim->may_scan;
         if (is_beyond) {
             break;
         }
         recovery->next++;
-        bool has_next = recovery->next < recovery->count &&
-                        recovery->bases[recovery->next] <= claim->offset_end;
+        bool has_next = recovery->next < recovery->bases.count &&
+                        recovery->bases.rows[recovery->next] <= claim->offset_end;
         if (has_next) {
-            err = take_sealed(recovery, base, recovery->bases[recovery->next]);
+            err = take_sealed(recovery, base, recovery->bases.rows[recovery->next]);
         } else if (base < claim->offset_end && is_sealed_end(recovery, base)) {
             err = take_sealed(recovery, base, claim->offset_end);
         } else {
@@ -644,8 +646,10 @@ static enum pyr_err epochs_of_segment(struct segment_log *log,
     if (shape->start.epoch == shape->end.epoch) {
         return PYR_OK;
     }
-    enum pyr_err err = segment_file_open(log->io, log->folder, shape->identity.offset_base,
-                                         SEGMENT_KIND_DIGEST, IO_OPEN_READ, &digest, reterr);
+    enum pyr_err err = segment_file_open(
+        log->io,
+        &(struct segment_file_name){log->folder, shape->identity.offset_base, SEGMENT_KIND_DIGEST},
+        IO_OPEN_READ, &digest, reterr);
     if (err != PYR_OK || !digest) {
         return err;
     }
@@ -780,12 +784,12 @@ static struct segment_log *make_log(const struct segment_log_options *options,
 static enum pyr_err recover(struct recovery *recovery)
 {
     ASSERT(recovery->log->count == 0);
-    ASSERT(!recovery->bases);
+    ASSERT(!recovery->bases.rows);
     ASSERT(recovery->next == 0);
 
     struct segment_log *log = recovery->log;
     enum pyr_err err = segment_folder_clear(log->io, log->folder, &log->log, recovery->report,
-                                            &recovery->bases, &recovery->count, recovery->reterr);
+                                            &recovery->bases, recovery->reterr);
     if (err == PYR_OK) {
         err = take_segments(recovery);
     }
@@ -798,7 +802,7 @@ static enum pyr_err recover(struct recovery *recovery)
     if (err == PYR_OK) {
         err = take_epochs(recovery);
     }
-    io_free(log->io, recovery->bases);
+    io_free(log->io, recovery->bases.rows);
     return err;
 }
 

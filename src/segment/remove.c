@@ -422,12 +422,11 @@ static enum pyr_err settle(struct io *io,
 /* Put the base offsets of the .log files among @entries, which are sorted, into a new array. */
 static enum pyr_err collect_bases(struct io *io,
                                   const struct io_entries *entries,
-                                  int64_t **ret_bases,
-                                  size_t *ret_count,
+                                  struct segment_bases *ret_bases,
                                   struct pyr_error *reterr)
 {
     ASSERT(ret_bases);
-    ASSERT(ret_count);
+    ASSERT(entries);
 
     size_t count = 0;
     int64_t *bases = io_alloc(io, (entries->count + 1) * sizeof *bases, sizeof *bases);
@@ -444,8 +443,7 @@ static enum pyr_err collect_bases(struct io *io,
             bases[count++] = base;
         }
     }
-    *ret_bases = bases;
-    *ret_count = count;
+    *ret_bases = (struct segment_bases){.rows = bases, .count = count};
     return PYR_OK;
 }
 
@@ -453,13 +451,12 @@ enum pyr_err segment_folder_clear(struct io *io,
                                   const char *folder,
                                   const struct log_id *log,
                                   struct segment_report *report,
-                                  int64_t **ret_bases,
-                                  size_t *ret_count,
+                                  struct segment_bases *ret_bases,
                                   struct pyr_error *reterr)
 {
     ASSERT(report);
     ASSERT(ret_bases);
-    ASSERT(ret_count);
+    ASSERT(folder);
 
     struct io_entries entries = {0};
     int number = io_list(io, folder, &entries);
@@ -480,7 +477,7 @@ enum pyr_err segment_folder_clear(struct io *io,
         err = settle(io, folder, entry, fate_of(&entries, entry), report, reterr);
     }
     if (err == PYR_OK) {
-        err = collect_bases(io, &entries, ret_bases, ret_count, reterr);
+        err = collect_bases(io, &entries, ret_bases, reterr);
     }
     io_entries_free(io, &entries);
     return err;

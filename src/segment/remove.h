@@ -52,17 +52,21 @@ MUST_CHECK enum pyr_err segment_cleaned_remove(struct io *io,
                                                int64_t offset_base,
                                                struct pyr_error *reterr);
 
+/* The base offsets of a folder's segments, ascending. */
+struct segment_bases {
+    int64_t *rows; /* For io_free. */
+    size_t count;
+};
+
 /**
  * Clear @folder of what unfinished work left: finish swaps, drop half-made and deleted files, move
- * what is unknown to quarantine. Gives in *@ret_bases the base offsets of the segments that are
- * there, ascending, for io_free.
+ * what is unknown to quarantine. Gives in *@ret_bases the segments that are there.
  */
 MUST_CHECK enum pyr_err segment_folder_clear(struct io *io,
                                              const char *folder,
                                              const struct log_id *log,
                                              struct segment_report *report,
-                                             int64_t **ret_bases,
-                                             size_t *ret_count,
+                                             struct segment_bases *ret_bases,
                                              struct pyr_error *reterr);
 
 /* -- Removal below the start -- */

@@ -90,19 +90,25 @@ static enum pyr_err retire(struct segment_removal *job)
                        : err_set_errno(&job->error, number, "sync the folder '%s'", job->folder);
 }
 
+/* Remove the renamed files of the segment at @offset_base. */
+static void remove_files(struct segment_removal *job, int64_t offset_base)
+{
+    for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
+        char path[PATH_BYTES_MAX];
+        if (segment_path(path, job->folder, offset_base, kind, SEGMENT_SUFFIX_DELETED)) {
+            /* A name that stays is removed at the next open. */
+            (void)!io_remove(job->io, path);
+        }
+    }
+}
+
 static enum pyr_err remove_retired(struct segment_removal *job)
 {
     ASSERT(job->count > 0);
     ASSERT(job->is_second);
 
     for (uint32_t index = 0; index < job->count; index++) {
-        for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
-            char path[PATH_BYTES_MAX];
-            if (segment_path(path, job->folder, job->bases[index], kind, SEGMENT_SUFFIX_DELETED)) {
-                /* A name that stays is removed at the next open. */
-                (void)!io_remove(job->io, path);
-            }
-        }
+        remove_files(job, job->bases[index]);
     }
     return PYR_OK;
 }

@@ -101,6 +101,27 @@ static void find(struct pass *pass, enum pyr_err err, int64_t segment, const cha
     verdict->finding_count++;
 }
 
+/* Sort one name; @pass has room for its base. */
+static void sort_name(struct pass *pass, const char *name)
+{
+    int64_t base = 0;
+    enum segment_kind kind = SEGMENT_KIND_LOG;
+    enum segment_suffix suffix = SEGMENT_SUFFIX_NONE;
+    bool is_segment = segment_name_parse(name, &base, &kind, &suffix);
+    bool is_own = strcmp(name, SEGMENT_EPOCH_FILE_NAME) == 0 ||
+                  strcmp(name, SEGMENT_METADATA_FILE_NAME) == 0 ||
+                  strcmp(name, SEGMENT_QUARANTINE_NAME) == 0;
+    if (is_segment && suffix == SEGMENT_SUFFIX_NONE) {
+        if (kind == SEGMENT_KIND_LOG) {
+            pass->bases[pass->count++] = base;
+        }
+    } else if (is_segment || strcmp(name, SEGMENT_PREPARED_FILE_NAME) == 0) {
+        pass->verdict->unfinished++;
+    } else if (!is_own) {
+        pass->verdict->unknown++;
+    }
+}
+
 /* Sort the names: segments to @pass, the rest to the counters. */
 static enum pyr_err list_names(struct pass *pass, struct pyr_error *reterr)
 {
@@ -114,23 +135,7 @@ static enum pyr_err list_names(struct pass *pass, struct pyr_error *reterr)
     }
     pass->bases = io_alloc(pass->io, (entries.count + 1) * sizeof *pass->bases, sizeof(int64_t));
     for (size_t index = 0; index < entries.count && pass->bases; index++) {
-        const char *name = entries.rows[index].name;
-        int64_t base = 0;
-        enum segment_kind kind;
-        enum segment_suffix suffix;
-        bool is_segment = segment_name_parse(name, &base, &kind, &suffix);
-        bool is_own = strcmp(name, SEGMENT_EPOCH_FILE_NAME) == 0 ||
-                      strcmp(name, SEGMENT_METADATA_FILE_NAME) == 0 ||
-                      strcmp(name, SEGMENT_QUARANTINE_NAME) == 0;
-        if (is_segment && suffix == SEGMENT_SUFFIX_NONE) {
-            if (kind == SEGMENT_KIND_LOG) {
-                pass->bases[pass->count++] = base;
-            }
-        } else if (is_segment || strcmp(name, SEGMENT_PREPARED_FILE_NAME) == 0) {
-            pass->verdict->unfinished++;
-        } else if (!is_own) {
-            pass->verdict->unknown++;
-        }
+        sort_name(pass, entries.rows[index].name);
     }
     io_entries_free(pass->io, &entries);
     return pass->bases ? PYR_OK : err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to verify");

@@ -172,11 +172,13 @@ enum pyr_err segment_tail_restore(struct io *io,
     struct io_file *digest = NULL;
     struct io_file *log = NULL;
     bool has_changed = false;
-    enum pyr_err err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_DIGEST,
-                                         IO_OPEN_READ, &digest, reterr);
+    enum pyr_err err = segment_file_open(
+        io, &(struct segment_file_name){folder, identity->offset_base, SEGMENT_KIND_DIGEST},
+        IO_OPEN_READ, &digest, reterr);
     if (err == PYR_OK) {
-        err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_LOG,
-                                IO_OPEN_READ | IO_OPEN_WRITE, &log, reterr);
+        err = segment_file_open(
+            io, &(struct segment_file_name){folder, identity->offset_base, SEGMENT_KIND_LOG},
+            IO_OPEN_READ | IO_OPEN_WRITE, &log, reterr);
     }
     int number = 0;
     if (err == PYR_OK && digest && log) {
@@ -210,8 +212,9 @@ enum pyr_err segment_tail_turn(struct io *io,
     struct io_file *digest = NULL;
     uint32_t newest = 0;
     int number = 0;
-    enum pyr_err err = segment_file_open(io, folder, identity->offset_base, SEGMENT_KIND_DIGEST,
-                                         IO_OPEN_READ, &digest, reterr);
+    enum pyr_err err = segment_file_open(
+        io, &(struct segment_file_name){folder, identity->offset_base, SEGMENT_KIND_DIGEST},
+        IO_OPEN_READ, &digest, reterr);
     for (uint32_t turn = 0; turn < 2 && digest && number == 0; turn++) {
         number = read_slot(io, digest, identity, turn, &slot);
         if (number == 0 && slot.count > 0 && (newest == 0 || slot.turn - newest < INT32_MAX)) {

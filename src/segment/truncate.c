@@ -181,9 +181,10 @@ static enum pyr_err cut(struct segment_truncate *job)
     }
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         struct io_file *file = NULL;
-        enum pyr_err err =
-            segment_file_open(job->io, job->folder, job->shape.identity.offset_base, kind,
-                              IO_OPEN_READ | IO_OPEN_WRITE, &file, &job->error);
+        enum pyr_err err = segment_file_open(
+            job->io,
+            &(struct segment_file_name){job->folder, job->shape.identity.offset_base, kind},
+            IO_OPEN_READ | IO_OPEN_WRITE, &file, &job->error);
         if (err != PYR_OK || !file) {
             return err != PYR_OK ? err : err_set(&job->error, PYR_ERR_CORRUPT, "a file vanished");
         }

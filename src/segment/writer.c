@@ -357,8 +357,7 @@ enum pyr_err segment_writer_add(struct segment_writer *writer,
 
     struct segment_point point;
     struct segment_batch batch;
-    enum pyr_err err = segment_shape_add(writer->shape, data.data, (int64_t)data.count, clock_ms,
-                                         &point, &batch, ret_why);
+    enum pyr_err err = segment_shape_add(writer->shape, data, clock_ms, &point, &batch, ret_why);
     if (err != PYR_OK) {
         return err;
     }
@@ -524,7 +523,7 @@ static enum pyr_err replace(struct io *io,
     if (count + sizeof SEGMENT_NEW_SUFFIX > PATH_BYTES_MAX) {
         return err_set(reterr, PYR_ERR_INVALID, "the path of '%s' is too long", folder);
     }
-    memcpy(path_new, path, count);
+    memcpy(path_new, path, count + 1);
     memcpy(path_new + count, SEGMENT_NEW_SUFFIX, sizeof SEGMENT_NEW_SUFFIX);
     enum pyr_err err = write_new(io, path_new, data, reterr);
     if (err != PYR_OK) {

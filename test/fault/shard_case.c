@@ -131,6 +131,23 @@ bool shard_case_has(const struct shard_life *life, size_t index)
     return (life->mask >> index & 1) != 0;
 }
 
+/* Open log @index, waiting while the shard is busy. */
+static enum pyr_err open_log(struct shard_life *life, size_t index)
+{
+    struct partition_options log_options = rows[index].options;
+    log_options.use_mmap = life->use_mmap;
+    enum pyr_err err = PYR_ERR_BUSY;
+    while (err == PYR_ERR_BUSY) {
+        err = shard_partition_open(life->shard, shard_case_name(index), &log_options,
+                                   &life->logs[index], &life->error);
+        if (err == PYR_ERR_BUSY) {
+            shard_case_turn(life);
+        }
+    }
+    life->ends[index] = err == PYR_OK ? life->logs[index]->offset_end : 0;
+    return err;
+}
+
 enum pyr_err shard_case_open(struct shard_life *life)
 {
     int error = io_loop_create(life->io, &(struct io_loop_options){.ops_max = 64}, &life->loop);
@@ -144,9 +161,9 @@ enum pyr_err shard_case_open(struct shard_life *life)
     }
     const struct shard_options options = {
         .folder = &life->folder,
-        .cache_bytes_max = 256 * 1024,
+        .cache_bytes_max = 256 * UINT64_C(1024),
         .buffer_time_ns = 5000000,
-        .wal_file_bytes = 64 * 1024,
+        .wal_file_bytes = 64 * UINT64_C(1024),
         .wal_files_max = 4,
     };
     err = shard_open(life->loop, &options, &life->shard, &life->report, &life->error);
@@ -154,19 +171,9 @@ enum pyr_err shard_case_open(struct shard_life *life)
         err = folder_set_ready(&life->folder, &life->error);
     }
     for (size_t index = 0; err == PYR_OK && index < SHARD_CASE_LOGS; index++) {
-        if (!shard_case_has(life, index)) {
-            continue;
+        if (shard_case_has(life, index)) {
+            err = open_log(life, index);
         }
-        struct partition_options log_options = rows[index].options;
-        log_options.use_mmap = life->use_mmap;
-        do {
-            err = shard_partition_open(life->shard, shard_case_name(index), &log_options,
-                                       &life->logs[index], &life->error);
-            if (err == PYR_ERR_BUSY) {
-                shard_case_turn(life);
-            }
-        } while (err == PYR_ERR_BUSY);
-        life->ends[index] = err == PYR_OK ? life->logs[index]->offset_end : 0;
     }
     return err;
 }
@@ -202,30 +209,41 @@ void shard_case_abandon(struct shard_life *life)
 
 /* -- Work -- */
 
-enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t count)
+/* Build a batch of the next @count records of log @index in @room, and append it. */
+static enum pyr_err append_batch(struct shard_life *life,
+                                 size_t index,
+                                 size_t count,
+                                 struct bytes_mut room)
 {
     struct partition *log = life->logs[index];
     uint8_t key;
     uint8_t value[VALUE_BYTES_MAX];
+    struct builder builder;
+    builder_init(&builder, room);
+    for (size_t at = 0; at < count; at++) {
+        uint64_t number = (uint64_t)log->offset_end + at;
+        struct record record = record_make(index, number, life->salt, &key, value);
+        assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
+    }
+    const struct batch_stamp stamp = BATCH_STAMP_NONE;
+    size_t bytes = builder_seal(&builder, &stamp).count;
+    int64_t offset = 0;
+    enum pyr_err err = partition_append(log, bytes, 0, &offset, &life->error);
+    if (err != PYR_OK) {
+        partition_unreserve(log);
+    }
+    return err;
+}
+
+enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t count)
+{
+    struct partition *log = life->logs[index];
     enum pyr_err err = PYR_ERR_BUSY;
     for (int tries = 0; err == PYR_ERR_BUSY && tries < TURNS_MAX; tries++) {
         struct bytes_mut room;
         err = partition_reserve(log, BATCH_ROOM, &room, &life->error);
         if (err == PYR_OK) {
-            struct builder builder;
-            builder_init(&builder, room);
-            for (size_t at = 0; at < count; at++) {
-                uint64_t number = (uint64_t)log->offset_end + at;
-                struct record record = record_make(index, number, life->salt, &key, value);
-                assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
-            }
-            const struct batch_stamp stamp = BATCH_STAMP_NONE;
-            size_t bytes = builder_seal(&builder, &stamp).count;
-            int64_t offset = 0;
-            err = partition_append(log, bytes, 0, &offset, &life->error);
-            if (err != PYR_OK) {
-                partition_unreserve(log);
-            }
+            err = append_batch(life, index, count, room);
         }
         if (err == PYR_ERR_BUSY) {
             shard_case_turn(life);
@@ -300,6 +318,34 @@ static bool record_check(struct shard_life *life,
     return true;
 }
 
+/* Hold the records of one batch from offset @from on against their numbers. */
+static bool batch_check(struct shard_life *life,
+                        size_t index,
+                        struct bytes batch,
+                        int64_t from,
+                        struct sight *sight,
+                        size_t *ret_bytes)
+{
+    struct batch_header header;
+    if (batch_header_read(batch, &header, &life->error) != PYR_OK ||
+        batch_verify(batch, &header, &life->error) != PYR_OK) {
+        return false;
+    }
+    struct walk walk;
+    struct record_view view;
+    walk_init(&walk, &header, batch_records(batch, &header));
+    while (walk_next(&walk, &view)) {
+        if (view.offset >= from && !record_check(life, index, &view, sight)) {
+            return false;
+        }
+    }
+    if (walk_end(&walk, &life->error) != PYR_OK) {
+        return false;
+    }
+    *ret_bytes = header.bytes;
+    return true;
+}
+
 /* Hold the records of a run against their numbers. */
 static bool run_check(struct shard_life *life, size_t index, struct bytes run, struct sight *sight)
 {
@@ -307,23 +353,11 @@ static bool run_check(struct shard_life *life, size_t index, struct bytes run, s
     size_t position = 0;
     while (position < run.count) {
         struct bytes rest = {run.data + position, run.count - position};
-        struct batch_header header;
-        if (batch_header_read(rest, &header, &life->error) != PYR_OK ||
-            batch_verify(rest, &header, &life->error) != PYR_OK) {
+        size_t bytes = 0;
+        if (!batch_check(life, index, rest, from, sight, &bytes)) {
             return false;
         }
-        struct walk walk;
-        struct record_view view;
-        walk_init(&walk, &header, batch_records(rest, &header));
-        while (walk_next(&walk, &view)) {
-            if (view.offset >= from && !record_check(life, index, &view, sight)) {
-                return false;
-            }
-        }
-        if (walk_end(&walk, &life->error) != PYR_OK) {
-            return false;
-        }
-        position += header.bytes;
+        position += bytes;
     }
     return true;
 }

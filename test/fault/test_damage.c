@@ -161,6 +161,16 @@ static void flip(struct victim *victim, const char *path, size_t position, uint3
     sim_disk_destroy(disk);
 }
 
+/* Flip bits of the byte at @position: every one, or one that turns with the position. */
+static void flip_byte(struct victim *victim, const char *path, size_t position, bool takes_all)
+{
+    for (uint32_t bit = 0; bit < 8; bit++) {
+        if (takes_all || bit == (position * 5 + 3) % 8) {
+            flip(victim, path, position, bit);
+        }
+    }
+}
+
 /* Flip the bits of the file at @path, of which @data are the bytes. */
 static void flip_file(struct victim *victim, const char *path, struct bytes data)
 {
@@ -172,11 +182,7 @@ static void flip_file(struct victim *victim, const char *path, struct bytes data
         if ((is_reserved && !is_near) || (scale > 1 && position % scale != 0)) {
             continue;
         }
-        for (uint32_t bit = 0; bit < 8; bit++) {
-            if (takes_all || bit == (position * 5 + 3) % 8) {
-                flip(victim, path, position, bit);
-            }
-        }
+        flip_byte(victim, path, position, takes_all);
     }
 }
 
@@ -223,6 +229,16 @@ static void damage_all(struct victim *victim)
 
 /* -- The stores -- */
 
+/* Ask for a checkpoint and give the compaction time for its rounds. */
+static void let_compact(struct shard_life *life)
+{
+    shard_checkpoint_request(life->shard);
+    for (int turn = 0; turn < 60; turn++) {
+        sim_advance(life->sim, 100000000);
+        shard_case_turn(life);
+    }
+}
+
 /* Make a store with log @index and @batches batches, in two lives; closed or left in a crash. */
 static struct victim victim_make(const char *text, size_t index, int batches, bool is_closed)
 {
@@ -242,11 +258,7 @@ static struct victim victim_make(const char *text, size_t index, int batches, bo
             shard_case_turn(&life);
         }
         if (index == KEYED) {
-            shard_checkpoint_request(life.shard);
-            for (int turn = 0; turn < 60; turn++) {
-                sim_advance(life.sim, 100000000);
-                shard_case_turn(&life);
-            }
+            let_compact(&life);
         }
         victim.acked = life.logs[index]->offset_committed;
         compacted += life.logs[index]->records_compacted;

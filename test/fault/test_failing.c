@@ -236,6 +236,26 @@ static struct sim_disk *base_make(void)
     return disk;
 }
 
+/* Run @trial with the n-th of @count operations of @kind having @fault, for every n. */
+static bool every_nth(struct trial *trial,
+                      const struct sim_fault *fault,
+                      enum sim_kind kind,
+                      uint64_t count,
+                      struct tally *tally)
+{
+    bool is_good = true;
+    uint64_t step = 1 + count / (1 + case_scale(count));
+    for (uint64_t nth = 1; nth <= count; nth += step) {
+        struct outcome outcome;
+        trial->fault = *fault;
+        trial->fault.kind = kind;
+        trial->fault.nth = trial->number = nth;
+        is_good &= trial_run(trial, &outcome);
+        tally_add(tally, &outcome);
+    }
+    return is_good;
+}
+
 /* Run the workload with the n-th operation of each kind in @kinds having @fault, for every n. */
 static void every_operation(const char *text, const struct sim_fault *fault, uint32_t kinds)
 {
@@ -249,15 +269,7 @@ static void every_operation(const char *text, const struct sim_fault *fault, uin
         CHECK(trial_run(&trial, &plain));
         for (int kind = 0; kind < SIM_KIND_END; kind++) {
             uint64_t count = (kinds & (1U << kind)) ? plain.counts[kind] : 0;
-            uint64_t step = 1 + count / (1 + case_scale(count));
-            for (uint64_t nth = 1; nth <= count; nth += step) {
-                struct outcome outcome;
-                trial.fault = *fault;
-                trial.fault.kind = (enum sim_kind)kind;
-                trial.fault.nth = trial.number = nth;
-                is_good &= trial_run(&trial, &outcome);
-                tally_add(&tally, &outcome);
-            }
+            is_good &= every_nth(&trial, fault, (enum sim_kind)kind, count, &tally);
         }
     }
     tally_print(text, &tally);

@@ -87,6 +87,26 @@ static void append_bytes(struct fixture *fixture, struct bytes batch)
     }
 }
 
+/* Add a record of a random key, or none. */
+static void add_keyed(struct fixture *fixture, struct builder *builder)
+{
+    char key[32];
+    char value[64];
+    int64_t offset = fixture->count;
+    int number = (int)prng_below(&fixture->prng, KEYS + 2);
+    fixture->key[offset] = number < KEYS ? number : -1;
+    fixture->is_null[offset] = number < KEYS && prng_below(&fixture->prng, 5) == 0;
+    struct record row = {.timestamp = 1000 + offset};
+    if (number < KEYS) {
+        row.key = (struct bytes){(const uint8_t *)key, key_text(number, key)};
+    }
+    if (!fixture->is_null[offset]) {
+        row.value = (struct bytes){(const uint8_t *)value, value_text(offset, value)};
+    }
+    assert_int_equal(builder_add(builder, &row, NULL), PYR_OK);
+    fixture->count++;
+}
+
 /* Append batches of random keys; every fourth packed, every fifth record a tombstone or so. */
 static void append_keyed(struct fixture *fixture, int batches)
 {
@@ -100,21 +120,7 @@ static void append_keyed(struct fixture *fixture, int batches)
         stamp.epoch = fixture->log.epoch;
         uint64_t records = 1 + prng_below(&fixture->prng, 6);
         for (uint64_t record = 0; record < records; record++) {
-            char key[32];
-            char value[64];
-            int64_t offset = fixture->count;
-            int number = (int)prng_below(&fixture->prng, KEYS + 2);
-            fixture->key[offset] = number < KEYS ? number : -1;
-            fixture->is_null[offset] = number < KEYS && prng_below(&fixture->prng, 5) == 0;
-            struct record row = {.timestamp = 1000 + offset};
-            if (number < KEYS) {
-                row.key = (struct bytes){(const uint8_t *)key, key_text(number, key)};
-            }
-            if (!fixture->is_null[offset]) {
-                row.value = (struct bytes){(const uint8_t *)value, value_text(offset, value)};
-            }
-            assert_int_equal(builder_add(&builder, &row, NULL), PYR_OK);
-            fixture->count++;
+            add_keyed(fixture, &builder);
         }
         if (index % 4 == 0) {
             append_bytes(fixture,

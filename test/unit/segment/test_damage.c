@@ -111,44 +111,78 @@ static bool is_gap(const char *path, int64_t position)
 
 /* -- The damage -- */
 
+/* What the damage came to. */
+struct sum {
+    uint64_t turn;
+    uint64_t detected;
+    uint64_t wrong;
+};
+
+/* Flip each bit of the byte at @position, but those that others stand for. */
+static void flip_byte(const struct patient *patient,
+                      const char *path,
+                      int64_t position,
+                      struct sum *sum)
+{
+    for (uint32_t bit = 0; bit < 8; bit++) {
+        bool is_skipped = (is_gap(path, position) && position % 61 != bit) ||
+                          (position > 900 && position % 7 != 0);
+        if (is_skipped) {
+            continue;
+        }
+        struct sim_disk *disk = sim_disk_copy(patient->disk);
+        CHECK(sim_disk_flip(disk, path, position, bit));
+        int64_t count = try_log(disk, patient, sum->turn++);
+        if (count >= 0 && count != patient->records) {
+            print_message("'%s' byte %lld bit %u: %lld records\n", path, (long long)position, bit,
+                          (long long)count);
+            sum->wrong++;
+        }
+        sum->detected += count < 0;
+        sim_disk_destroy(disk);
+    }
+}
+
+/* Cut the file at @path to @length, if no other length stands for that. */
+static void cut_file(const struct patient *patient,
+                     const char *path,
+                     int64_t length,
+                     struct sum *sum)
+{
+    if ((is_gap(path, length) && length % 61 != 0) || (length > 900 && length % 13 != 0)) {
+        return;
+    }
+    struct sim_disk *disk = sim_disk_copy(patient->disk);
+    CHECK(sim_disk_cut(disk, path, length));
+    int64_t count = try_log(disk, patient, sum->turn++);
+    if (count >= 0 && count != patient->records) {
+        print_message("'%s' cut to %lld: %lld records\n", path, (long long)length,
+                      (long long)count);
+        sum->wrong++;
+    }
+    sim_disk_destroy(disk);
+}
+
 /* Every bit. What opens and reads to the end reads all of it. */
 TEST(segment_damage, of_any_bit_is_detected_or_harmless)
 {
     struct patient patient = patient_create();
     char path[PATH_BYTES_MAX];
     int64_t bytes = 0;
-    uint64_t turn = 0;
-    uint64_t detected = 0;
-    uint64_t wrong = 0;
+    struct sum sum = {0};
     patient.records = try_log(patient.disk, &patient, 0);
     CHECK(patient.records > 31 && patient.records < 44);
     CHECK_INT(try_log(patient.disk, &patient, 1), patient.records);
 
     for (size_t file = 0; file_at(&patient, file, path, &bytes); file++) {
         for (int64_t position = 0; position < bytes; position++) {
-            for (uint32_t bit = 0; bit < 8; bit++) {
-                bool is_skipped = (is_gap(path, position) && position % 61 != bit) ||
-                                  (position > 900 && position % 7 != 0);
-                if (is_skipped) {
-                    continue;
-                }
-                struct sim_disk *disk = sim_disk_copy(patient.disk);
-                CHECK(sim_disk_flip(disk, path, position, bit));
-                int64_t count = try_log(disk, &patient, turn++);
-                if (count >= 0 && count != patient.records) {
-                    print_message("'%s' byte %lld bit %u: %lld records\n", path,
-                                  (long long)position, bit, (long long)count);
-                    wrong++;
-                }
-                detected += count < 0;
-                sim_disk_destroy(disk);
-            }
+            flip_byte(&patient, path, position, &sum);
         }
     }
 
-    CHECK_INT(wrong, 0); /* SEG-1, SEG-4, SEG-9 */
-    CHECK(detected > 1000);
-    CHECK(turn > 10000);
+    CHECK_INT(sum.wrong, 0); /* SEG-1, SEG-4, SEG-9 */
+    CHECK(sum.detected > 1000);
+    CHECK(sum.turn > 10000);
     sim_disk_destroy(patient.disk);
 }
 
@@ -158,28 +192,16 @@ TEST(segment_damage, of_any_length_is_detected_or_harmless)
     struct patient patient = patient_create();
     char path[PATH_BYTES_MAX];
     int64_t bytes = 0;
-    uint64_t turn = 0;
-    uint64_t wrong = 0;
+    struct sum sum = {0};
     patient.records = try_log(patient.disk, &patient, 0);
 
     for (size_t file = 0; file_at(&patient, file, path, &bytes); file++) {
         for (int64_t length = 0; length < bytes; length++) {
-            if ((is_gap(path, length) && length % 61 != 0) || (length > 900 && length % 13 != 0)) {
-                continue;
-            }
-            struct sim_disk *disk = sim_disk_copy(patient.disk);
-            CHECK(sim_disk_cut(disk, path, length));
-            int64_t count = try_log(disk, &patient, turn++);
-            if (count >= 0 && count != patient.records) {
-                print_message("'%s' cut to %lld: %lld records\n", path, (long long)length,
-                              (long long)count);
-                wrong++;
-            }
-            sim_disk_destroy(disk);
+            cut_file(&patient, path, length, &sum);
         }
     }
 
-    CHECK_INT(wrong, 0);
+    CHECK_INT(sum.wrong, 0);
     sim_disk_destroy(patient.disk);
 }
 
@@ -192,6 +214,21 @@ static uint64_t findings_of(struct sim_disk *disk, struct segment_verdict *verdi
     enum pyr_err err = segment_verify_folder(sim_io(sim), "/log", -1, verdict, &error);
     sim_destroy(sim);
     return err == PYR_OK ? verdict->finding_count : 1;
+}
+
+/* Flip a bit of the byte at @position. Returns whether verification misses it. */
+static bool is_missed(const struct patient *patient, const char *path, int64_t position)
+{
+    static struct segment_verdict verdict;
+    struct sim_disk *disk = sim_disk_copy(patient->disk);
+    CHECK(sim_disk_flip(disk, path, position, (uint32_t)(position % 8)));
+    bool is_found = findings_of(disk, &verdict) > 0;
+    bool is_shorter = verdict.digest != patient->claim.digest;
+    if (!is_found && !is_shorter) {
+        print_message("'%s' byte %lld is missed\n", path, (long long)position);
+    }
+    sim_disk_destroy(disk);
+    return !is_found && !is_shorter;
 }
 
 /* Offline verification finds every flipped bit of every sealed segment's batches and digests, and
@@ -214,15 +251,7 @@ TEST(segment_verify, finds_damage_offline)
         bool is_checked = strstr(path, ".log") || strstr(path, ".index");
         bool is_last = strstr(path, "00032") || strstr(path, "0004"); /* May end anywhere. */
         for (int64_t position = 0; position < bytes && is_checked && !is_last; position += 3) {
-            struct sim_disk *disk = sim_disk_copy(patient.disk);
-            CHECK(sim_disk_flip(disk, path, position, (uint32_t)(position % 8)));
-            bool is_found = findings_of(disk, &verdict) > 0;
-            bool is_shorter = verdict.digest != patient.claim.digest;
-            if (!is_found && !is_shorter) {
-                print_message("'%s' byte %lld is missed\n", path, (long long)position);
-                missed++;
-            }
-            sim_disk_destroy(disk);
+            missed += is_missed(&patient, path, position);
         }
     }
 
