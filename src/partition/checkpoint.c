@@ -215,7 +215,9 @@ void shard_checkpoint_step(struct shard *shard)
         shard->checkpoint_retry_ns = 0;
         checkpoint_begin(shard);
     }
-    if (shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING && checkpoint_flush(shard)) {
+    bool is_paused = shard->is_disk_full && io_now_mono_ns(shard->io) < shard->disk_retry_ns;
+    if (shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING && !is_paused &&
+        checkpoint_flush(shard)) {
         checkpoint_write(shard);
     }
     if (shard->checkpoint_state == SHARD_CHECKPOINT_WRITING &&

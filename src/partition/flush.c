@@ -278,15 +278,24 @@ static void sync_apply(struct partition *partition, struct work *work)
     ASSERT(work->kind < WORK_KINDS);
 
     struct pyr_error error;
+    struct shard *shard = partition->shard;
     enum pyr_err err = segment_sync_apply(partition->segments, &work->as.sync, &error);
+    if (err == PYR_ERR_DISK_FULL || err == PYR_ERR_NO_MEMORY) {
+        /* What goes before the sync found no room; nothing was lost. A checkpoint tries again. */
+        shard_checkpoint_request(shard);
+        if (err == PYR_ERR_DISK_FULL) {
+            disk_full_enter(shard, &error);
+        }
+        return;
+    }
     if (err != PYR_OK) {
-        shard_fail(partition->shard, &error);
+        shard_fail(shard, &error);
         return;
     }
     if (work->tail_error != 0) {
         (void)err_set_errno(&error, work->tail_error, "read back the end of log '%s'",
                             partition->name);
-        shard_fail(partition->shard, &error);
+        shard_fail(shard, &error);
         return;
     }
     memcpy(partition->tail, work->tail, work->tail_bytes);
@@ -294,7 +303,9 @@ static void sync_apply(struct partition *partition, struct work *work)
     partition->offset_synced = segment_log_synced(partition->segments).offset;
     ASSERT(partition->offset_synced <= partition->offset_written);
     partition_commit_written(partition);
-    partition->shard->progress++;
+    shard->is_disk_full = false;
+    shard->progress++;
+    shard_flush_timer(shard);
 }
 
 /* The files have been renamed; the next run, or the next open, takes them away. */
