@@ -115,7 +115,8 @@ static void shard_turn_until(struct shard *shard, bool (*is_over)(const struct s
 
     shard_step(shard);
     while (!is_over(shard)) {
-        io_loop_wait(shard->loop, IO_TIME_NEVER);
+        /* Bounded, because what is tried again by the clock starts nothing by itself. */
+        io_loop_wait(shard->loop, io_now_mono_ns(shard->io) + ROOM_RETRY_NS);
         (void)io_loop_dispatch(shard->loop);
         shard_step(shard);
     }
