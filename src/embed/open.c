@@ -491,12 +491,14 @@ enum pyr_err pyr_log_open(const char *path,
     if (err != PYR_OK) {
         return err;
     }
+    ASSERT(store);
     struct pyr_log *log = NULL;
     err = pyr_store_log(store, "log", 0, options, &log, reterr);
     if (err != PYR_OK) {
         pyr_store_close(store);
         return err;
     }
+    ASSERT(log);
     log->owns_store = true;
     *ret_log = log;
     return PYR_OK;

@@ -148,6 +148,38 @@ static enum pyr_err run_wait_unlock(struct pyr_reader *reader,
     return PYR_OK;
 }
 
+/* Turn the view just taken, under the store's lock, into a run, and give the lock back. The run may
+ * be empty: then ask again. */
+static enum pyr_err run_from_view_unlock(struct pyr_reader *reader,
+                                         uint64_t deadline_ns,
+                                         struct pyr_error *reterr)
+{
+    ASSERT(reader->run.count == 0);
+
+    enum pyr_err err = PYR_OK;
+    switch (reader->view.kind) {
+    case PARTITION_VIEW_NONE:
+        return run_wait_unlock(reader, deadline_ns, reterr);
+    case PARTITION_VIEW_CACHE:
+        store_unlock(reader->log->store);
+        reader->run = reader->view.data;
+        reader->run_next = reader->view.offset_next;
+        return PYR_OK;
+    case PARTITION_VIEW_SEGMENT:
+        store_unlock(reader->log->store);
+        err = run_from_segment(reader, reterr);
+        if (err == PYR_ERR_NOT_FOUND) {
+            return PYR_OK; /* Removed or swapped meanwhile: ask again. */
+        }
+        if (err == PYR_OK && reader->run.count == 0) {
+            reader->offset = reader->run_next;
+        }
+        return err;
+    }
+    ASSERT(false);
+    return err;
+}
+
 /* Get the next run with at least one batch. */
 static enum pyr_err run_fetch(struct pyr_reader *reader,
                               uint64_t deadline_ns,
@@ -164,25 +196,7 @@ static enum pyr_err run_fetch(struct pyr_reader *reader,
             store_unlock(reader->log->store);
             return err;
         }
-        switch (reader->view.kind) {
-        case PARTITION_VIEW_NONE:
-            err = run_wait_unlock(reader, deadline_ns, reterr);
-            break;
-        case PARTITION_VIEW_CACHE:
-            store_unlock(reader->log->store);
-            reader->run = reader->view.data;
-            reader->run_next = reader->view.offset_next;
-            break;
-        case PARTITION_VIEW_SEGMENT:
-            store_unlock(reader->log->store);
-            err = run_from_segment(reader, reterr);
-            if (err == PYR_ERR_NOT_FOUND) {
-                err = PYR_OK; /* Removed or swapped meanwhile: ask again. */
-            } else if (err == PYR_OK && reader->run.count == 0) {
-                reader->offset = reader->run_next;
-            }
-            break;
-        }
+        err = run_from_view_unlock(reader, deadline_ns, reterr);
     }
     return err;
 }
@@ -292,6 +306,20 @@ static void record_fill(struct pyr_reader *reader,
     record->headers = reader->headers;
 }
 
+/* Step to the next record of the batch being walked at or past the reader's offset. False at the
+ * end of the batch, and when none is being walked. */
+static bool batch_next_record(struct pyr_reader *reader, struct record_view *view)
+{
+    ASSERT(view);
+
+    while (reader->is_walking && walk_next(&reader->walk, view)) {
+        if (view->offset >= reader->offset) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Step to the next record of the run at or past the reader's offset. False at the end of the run.
  */
 static bool run_next_record(struct pyr_reader *reader,
@@ -303,12 +331,10 @@ static bool run_next_record(struct pyr_reader *reader,
     ASSERT(view);
 
     for (;;) {
+        if (batch_next_record(reader, view)) {
+            return true;
+        }
         if (reader->is_walking) {
-            while (walk_next(&reader->walk, view)) {
-                if (view->offset >= reader->offset) {
-                    return true;
-                }
-            }
             reader->is_walking = false;
             *ret_err = walk_end(&reader->walk, reterr);
         }

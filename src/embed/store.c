@@ -115,6 +115,27 @@ static bool waiter_is_refused(struct waiter *waiter)
     return waiter->offset_end > next;
 }
 
+/* Take @waiter out of the list with @err as its result, and put it before @taken if it sleeps.
+ * Return the first of the taken. Setting is_done is the last touch. */
+static struct waiter *waiter_take(struct pyr_store *store,
+                                  struct waiter *waiter,
+                                  enum pyr_err err,
+                                  struct waiter *taken)
+{
+    ASSERT(waiter->is_listed);
+
+    waiter_remove(store, waiter);
+    waiter->err = err;
+    bool must_post = !waiter->is_posted; /* EMB-3 */
+    if (must_post) {
+        waiter->is_posted = true;
+        waiter->next = taken;
+        taken = waiter;
+    }
+    atomic_store_explicit(&waiter->is_done, true, memory_order_release);
+    return taken;
+}
+
 /* Take the waiters whose condition holds, or never will, out of the list. Those that sleep are
  * returned, linked by `next`, to be posted once the lock is given back; the others see is_done by
  * themselves, and setting it is the last touch. */
@@ -130,16 +151,8 @@ static struct waiter *waiters_take_ready(struct pyr_store *store)
         bool is_refused = waiter_is_refused(waiter);
         bool is_ready = waiter_is_ready(store, waiter);
         if (is_ready || is_refused || health != PYR_OK) {
-            waiter_remove(store, waiter);
             enum pyr_err reason = health != PYR_OK ? health : PYR_ERR_DISK_FULL;
-            waiter->err = is_ready ? PYR_OK : reason;
-            bool must_post = !waiter->is_posted; /* EMB-3 */
-            if (must_post) {
-                waiter->is_posted = true;
-                waiter->next = taken;
-                taken = waiter;
-            }
-            atomic_store_explicit(&waiter->is_done, true, memory_order_release);
+            taken = waiter_take(store, waiter, is_ready ? PYR_OK : reason, taken);
         }
         waiter = next;
     }
