@@ -115,6 +115,21 @@ void compaction_stop(struct partition *partition)
     }
 }
 
+/* Begin the compactions that are due, and count those that run. */
+static void compactions_look(struct shard *shard)
+{
+    ASSERT(!shard->is_stopping);
+
+    shard->compactions = 0;
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        if (!at->compact && compaction_is_due(at)) {
+            compaction_begin(at);
+        }
+        shard->compactions += at->compact ? 1 : 0;
+    }
+    ASSERT(shard->compactions <= shard->partition_count);
+}
+
 void shard_compaction_step(struct shard *shard, bool is_look_due)
 {
     ASSERT(shard->compactions <= shard->partition_count);
@@ -124,13 +139,7 @@ void shard_compaction_step(struct shard *shard, bool is_look_due)
         return;
     }
     if (is_look_due) {
-        shard->compactions = 0;
-        for (struct partition *at = shard->partitions; at; at = at->next) {
-            if (!at->compact && compaction_is_due(at)) {
-                compaction_begin(at);
-            }
-            shard->compactions += at->compact ? 1 : 0;
-        }
+        compactions_look(shard);
     }
     for (struct partition *at = shard->compactions > 0 ? shard->partitions : NULL; at;
          at = at->next) {

@@ -414,6 +414,20 @@ static void flush_follow(struct shard *shard, struct partition *partition)
     }
 }
 
+/* Apply the result of the finished @work, and start what it made possible. */
+static void flush_finish(struct shard *shard, struct work *work)
+{
+    ASSERT(work->state == WORK_STATE_FINISHED);
+
+    struct partition *partition = work->partition;
+    /* What made a preparation fail may last: the next append tries again. */
+    bool is_followed = work->kind != WORK_PREPARE;
+    flush_apply(work);
+    if (is_followed && shard->failure.code == PYR_OK) {
+        flush_follow(shard, partition);
+    }
+}
+
 void shard_flush_step(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
@@ -421,13 +435,7 @@ void shard_flush_step(struct shard *shard)
     for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
         struct work *work = &shard->works[index];
         if (work->state == WORK_STATE_FINISHED) {
-            struct partition *partition = work->partition;
-            /* What made a preparation fail may last: the next append tries again. */
-            bool is_followed = work->kind != WORK_PREPARE;
-            flush_apply(work);
-            if (is_followed && shard->failure.code == PYR_OK) {
-                flush_follow(shard, partition);
-            }
+            flush_finish(shard, work);
         }
     }
     if (shard->failure.code != PYR_OK || !shard->dirty_first) {

@@ -227,6 +227,7 @@ static enum pyr_err log_make(struct shard *shard,
 /* Take the next epoch, and name it in the journal before anything is appended under it. */
 static enum pyr_err log_begin_epoch(struct partition *partition, struct pyr_error *reterr)
 {
+    ASSERT(partition);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     struct shard *shard = partition->shard;

@@ -88,6 +88,7 @@ static enum pyr_err partition_tail_restore(struct partition *partition,
     if (state->tail.count == 0) {
         return PYR_OK;
     }
+    ASSERT(partition->tail);
     memcpy(partition->tail, state->tail.data, state->tail.count);
     folder_path(partition->shard->folder, partition->name, folder);
     if (!segment_path(path, folder, state->segment_base, SEGMENT_KIND_LOG, SEGMENT_SUFFIX_NONE)) {
