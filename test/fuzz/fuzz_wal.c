@@ -193,6 +193,21 @@ static void slurp(struct sim_disk *disk, const char *path, uint8_t *data, size_t
 
 /* -- The three ways to look -- */
 
+/* Walk all flushes and entries of @view; return why it ended. */
+static enum pyr_err inspect_walk(struct wal_inspect *view)
+{
+    const struct wal_flush_header *header = NULL;
+    struct wal_inspect_entry entry;
+    enum pyr_err err = PYR_OK;
+    do {
+        err = wal_inspect_flush(view, &header, NULL);
+        while (header && wal_inspect_entry(view, &entry)) {
+            ASSERT(entry.entry.parts[0].count <= FILE_BYTES);
+        }
+    } while (header);
+    return err;
+}
+
 /* Inspect the journal on @disk and repair it if it is bad; return what a repair said, or why there
  * was none. */
 static enum pyr_err inspect(struct sim_disk *disk, bool *ret_is_corrupt)
@@ -202,14 +217,7 @@ static enum pyr_err inspect(struct sim_disk *disk, bool *ret_is_corrupt)
     enum pyr_err err = wal_inspect_open(sim_io(sim), "/0", NULL, NULL, &view, NULL);
     *ret_is_corrupt = true;
     if (err == PYR_OK) {
-        const struct wal_flush_header *header = NULL;
-        struct wal_inspect_entry entry;
-        do {
-            err = wal_inspect_flush(view, &header, NULL);
-            while (header && wal_inspect_entry(view, &entry)) {
-                ASSERT(entry.entry.parts[0].count <= FILE_BYTES);
-            }
-        } while (header);
+        err = inspect_walk(view);
         ASSERT(err == PYR_OK || err == PYR_ERR_CORRUPT);
         struct wal_inspect_end end;
         wal_inspect_end(view, &end);

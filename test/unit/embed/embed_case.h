@@ -66,7 +66,12 @@ const char *embed_path(const char *folder, const char *name);
 /** Return @text as a pointer to pass on; the receiver does not change it. */
 static inline void *bytes_of(const char *text)
 {
-    return (void *)(uintptr_t)text;
+    union {
+        const char *in;
+        void *out;
+    } both = {.in = text};
+
+    return both.out;
 }
 
 /** Run @body with @ctx in a child process whose stdout is the returned stream. Gives: fclose;

@@ -543,6 +543,19 @@ struct appender {
     int64_t offsets[PER_THREAD];
 };
 
+/* Start an append of @record, and wait for it if it must be. */
+static enum pyr_err append_started(struct pyr_log *log,
+                                   const struct pyr_record *record,
+                                   bool must_wait,
+                                   struct pyr_receipt *ret_receipt)
+{
+    enum pyr_err err = pyr_log_append_start(log, record, 1, ret_receipt, NULL);
+    if (err == PYR_OK && must_wait) {
+        err = pyr_log_wait(log, ret_receipt->offset_end, -1, NULL);
+    }
+    return err;
+}
+
 /* Every third append is a batch of two, every seventh one is started and waited for later. */
 static void *append_many(void *ctx)
 {
@@ -553,10 +566,7 @@ static void *append_many(void *ctx)
         const struct pyr_record two[2] = {record, record};
         struct pyr_receipt receipt = {0};
         if (index % 7 == 0) {
-            appender->err = pyr_log_append_start(appender->log, &record, 1, &receipt, NULL);
-            if (appender->err == PYR_OK && index % 2 == 0) {
-                appender->err = pyr_log_wait(appender->log, receipt.offset_end, -1, NULL);
-            }
+            appender->err = append_started(appender->log, &record, index % 2 == 0, &receipt);
         } else if (index % 3 == 0) {
             appender->err = pyr_log_append_batch(appender->log, two, 2, &receipt, NULL);
         } else {

@@ -308,6 +308,14 @@ static void spoil_wal_files_many(struct pyr_store_options *options)
     options->wal_files_max = UINT32_MAX;
 }
 
+/* Check that @error's message says @name. */
+static void check_names(const struct pyr_error *error, const char *name)
+{
+    if (!strstr(error->message, name)) {
+        fail_msg("'%s' does not name %s", error->message, name);
+    }
+}
+
 /* Each mistake is named, and nothing is made. */
 TEST(open, names_the_store_option_that_makes_no_sense)
 {
@@ -328,9 +336,7 @@ TEST(open, names_the_store_option_that_makes_no_sense)
         struct pyr_store *store = NULL;
         struct pyr_error error;
         CHECK_ERR(pyr_store_open(folder, &options, &store, &error), PYR_ERR_INVALID, error);
-        if (!strstr(error.message, rows[index].names)) {
-            fail_msg("'%s' does not name %s", error.message, rows[index].names);
-        }
+        check_names(&error, rows[index].names);
         struct stat info;
         CHECK_INT(stat(folder, &info), -1);
     }
@@ -387,9 +393,7 @@ TEST(open, names_the_log_option_that_makes_no_sense)
         struct pyr_error error;
         CHECK_ERR(pyr_store_log(store, "orders", 0, &options, &log, &error), PYR_ERR_INVALID,
                   error);
-        if (!strstr(error.message, rows[index].names)) {
-            fail_msg("'%s' does not name %s", error.message, rows[index].names);
-        }
+        check_names(&error, rows[index].names);
     }
 
     pyr_store_close(store);

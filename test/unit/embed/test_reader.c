@@ -313,7 +313,7 @@ TEST(reader, unpacks_what_was_packed)
         embed_expect(reader, 150, texts[150]);
         struct pyr_log_stat stat;
         pyr_log_stat(log, &stat);
-        CHECK(stat.segment_bytes < COUNT * 100);
+        CHECK(stat.segment_bytes < UINT64_C(100) * COUNT);
         pyr_reader_close(reader);
         pyr_log_close(log);
         log = embed_open(folder, &options);

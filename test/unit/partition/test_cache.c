@@ -40,7 +40,7 @@ TEST(cache_reserve, refuses_rather_than_drop_what_is_not_written)
     struct io *io = world_open();
     struct cache cache;
     struct cache_log log = {0};
-    cache_init(&cache, io, 64 * 1024);
+    cache_init(&cache, io, UINT64_C(64) * 1024);
 
     int64_t offset = 0;
     while (batch_put(&cache, &log, 4096, offset)) {
@@ -65,7 +65,7 @@ TEST(cache_reserve, evicts_the_oldest_written_chunk_first)
     struct io *io = world_open();
     struct cache cache;
     struct cache_log log = {0};
-    cache_init(&cache, io, 64 * 1024);
+    cache_init(&cache, io, UINT64_C(64) * 1024);
     int64_t offset = 0;
     while (batch_put(&cache, &log, 4096, offset)) {
         offset++;
@@ -93,7 +93,7 @@ TEST(cache_chunk, outlives_its_eviction_while_a_reader_holds_it)
     struct io *io = world_open();
     struct cache cache;
     struct cache_log log = {0};
-    cache_init(&cache, io, 1024 * 1024);
+    cache_init(&cache, io, UINT64_C(1024) * 1024);
     CHECK(batch_put(&cache, &log, 512, 0));
     struct cache_chunk *chunk = cache_acquire(&log, 0);
     assert_non_null(chunk);
@@ -119,7 +119,7 @@ TEST(cache_reserve, keeps_the_chunk_in_which_a_batch_is_built)
     struct cache cache;
     struct cache_log log = {0};
     struct cache_log other = {0};
-    cache_init(&cache, io, 64 * 1024);
+    cache_init(&cache, io, UINT64_C(64) * 1024);
     CHECK(batch_put(&cache, &log, 512, 0));
     cache_written(&cache, &log, 512);
     size_t room_bytes = 0;
@@ -147,7 +147,7 @@ TEST(cache_truncate, cuts_at_a_batch)
     struct io *io = world_open();
     struct cache cache;
     struct cache_log log = {0};
-    cache_init(&cache, io, 1024 * 1024);
+    cache_init(&cache, io, UINT64_C(1024) * 1024);
     for (int64_t offset = 0; offset < 100; offset++) {
         CHECK(batch_put(&cache, &log, 700, offset));
     }

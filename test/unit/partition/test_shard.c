@@ -130,15 +130,15 @@ TEST(partition_reserve, refuses_while_the_cache_is_full_of_unwritten_bytes)
     struct partition *log = life.logs[0];
     struct bytes_mut room;
     struct pyr_error error;
-    life.shard->cache.bytes_max = 16 * 1024;
+    life.shard->cache.bytes_max = UINT64_C(16) * 1024;
     CHECK_INT(shard_case_append(&life, 0, 20), PYR_OK);
 
-    enum pyr_err err = partition_reserve(log, 63 * 1024, &room, &error);
+    enum pyr_err err = partition_reserve(log, UINT64_C(63) * 1024, &room, &error);
 
     CHECK_INT(err, PYR_ERR_BUSY);
     CHECK(strstr(error.message, "write cache is full") != NULL);
     turn_many(&life, 40);
-    CHECK_INT(partition_reserve(log, 12 * 1024, &room, &error), PYR_OK);
+    CHECK_INT(partition_reserve(log, UINT64_C(12) * 1024, &room, &error), PYR_OK);
     partition_unreserve(log);
     CHECK(shard_case_check(&life, 0, false));
     shard_case_end(&life);

@@ -187,18 +187,24 @@ static void life_checkpoint(struct life *life)
     CHECK(err == PYR_OK || err == PYR_ERR_BUSY || err == PYR_ERR_FAILED);
 }
 
+/* Append up to @burst entries, ending at @end or where the journal refuses one. */
+static void life_burst(struct life *life, uint64_t burst, uint64_t end)
+{
+    for (uint64_t index = 0; index < burst && life->next < end; index++) {
+        if (life_append(life) != PYR_OK) {
+            return;
+        }
+    }
+}
+
 /* Append @count entries, with checkpoints, promises, truncates and rests between. */
 static void life_work(struct life *life, struct sim_disk *disk, uint64_t count)
 {
     uint64_t end = life->next + count;
     uint64_t rounds = 0;
     while (life->acked < end && wal_state(life->wal, NULL) == WAL_STATE_OPEN && rounds < 20000) {
-        uint64_t burst = rounds++ % 4;
-        for (uint64_t index = 0; index <= burst && life->next < end; index++) {
-            if (life_append(life) != PYR_OK) {
-                break;
-            }
-        }
+        uint64_t burst = rounds++ % 4 + 1;
+        life_burst(life, burst, end);
         if (rounds % 9 == 0) {
             struct wal_entry promise = {.kind = rounds % 2 ? WAL_ENTRY_PROMISE : WAL_ENTRY_TRUNCATE,
                                         .epoch = 1};
@@ -234,26 +240,31 @@ static void life_check(const struct life *life, uint64_t acked, const char *text
     CHECK(life->next >= acked);
 }
 
+/* Open the image of @disk's recording before event @index with @seed, and check what it gives. */
+static void image_check(struct sim_disk *disk, size_t index, uint64_t seed)
+{
+    static struct life life;
+    uint64_t mark = 0;
+    struct sim_disk *image =
+        sim_record_image(disk, index, SIM_CRASH_RANDOM, index * 1000 + seed, &mark);
+    enum pyr_err err = life_begin(&life, image, seed);
+    if (err != PYR_OK) {
+        print_message("# event %zu '%s', seed %llu: %s\n", index, sim_record_text(disk, index),
+                      (unsigned long long)seed, life.error.message);
+    }
+    CHECK_INT(err, PYR_OK);
+    life_check(&life, mark, sim_record_text(disk, index));
+    life_end(&life);
+    sim_disk_destroy(image);
+}
+
 /* Open every image of @disk's recording, @seeds times each, and check what it gives. */
 static void images_check(struct sim_disk *disk, uint64_t seeds, size_t step)
 {
-    static struct life life;
     size_t count = sim_record_count(disk);
     for (size_t index = 0; index < count; index += step) {
         for (uint64_t seed = 0; seed < seeds; seed++) {
-            uint64_t mark = 0;
-            struct sim_disk *image =
-                sim_record_image(disk, index, SIM_CRASH_RANDOM, index * 1000 + seed, &mark);
-            enum pyr_err err = life_begin(&life, image, seed);
-            if (err != PYR_OK) {
-                print_message("# event %zu '%s', seed %llu: %s\n", index,
-                              sim_record_text(disk, index), (unsigned long long)seed,
-                              life.error.message);
-            }
-            CHECK_INT(err, PYR_OK);
-            life_check(&life, mark, sim_record_text(disk, index));
-            life_end(&life);
-            sim_disk_destroy(image);
+            image_check(disk, index, seed);
         }
     }
 }
@@ -370,52 +381,68 @@ TEST(crash, loses_and_revives_nothing_when_it_crashes_again)
 
 /* -- Faults -- */
 
+/* Turn until everything appended is durable, or the journal has failed. */
+static void life_sync(struct life *life)
+{
+    uint64_t position = wal_sync(life->wal);
+    while (wal_durable_position(life->wal) < position &&
+           wal_state(life->wal, NULL) == WAL_STATE_OPEN) {
+        life_turn(life);
+    }
+}
+
+/* Check that @life has failed for good, and says why. */
+static void life_check_failed(struct life *life)
+{
+    struct pyr_error reason = {0};
+    uint64_t position = wal_durable_position(life->wal);
+    CHECK_INT(wal_state(life->wal, &reason), WAL_STATE_FAILED);
+    CHECK_INT(reason.code, PYR_ERR_IO);
+    CHECK(strstr(reason.message, "/0") != NULL);
+    CHECK_INT(life_append(life), PYR_ERR_FAILED);
+    life_turn(life);
+    CHECK(wal_durable_position(life->wal) == position);
+}
+
+/* Work while the @nth call of @kind fails, then restart and check. Return whether it came so far.
+ */
+static bool fail_nth(enum sim_kind kind, uint64_t nth)
+{
+    static struct life life;
+    struct sim_disk *disk = sim_disk_create();
+    CHECK_INT(life_begin(&life, disk, nth), PYR_OK);
+    uint64_t before = sim_fault_count(life.sim);
+    sim_fault_add(life.sim, &(struct sim_fault){.kind = kind, .nth = nth});
+    life.need = nth % 3 == 0 ? WAL_NEED_WRITTEN_BY : WAL_NEED_DURABLE_NOW;
+    life_work(&life, NULL, 60);
+    if (life.need == WAL_NEED_WRITTEN_BY && wal_state(life.wal, NULL) == WAL_STATE_OPEN) {
+        life_sync(&life);
+    }
+    bool was_hit = sim_fault_count(life.sim) > before;
+    uint64_t acked = life.acked;
+    if (was_hit) {
+        life_check_failed(&life);
+    }
+    life_end(&life);
+    struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_RANDOM, nth);
+    CHECK_INT(life_begin(&life, image, nth), PYR_OK);
+    life_check(&life, acked, "after a failure");
+    life_end(&life);
+    sim_disk_destroy(image);
+    sim_disk_destroy(disk);
+    return was_hit;
+}
+
 /* The n-th write of a journal file fails, for every n: the journal fails and says why, and what was
  * acknowledged before is there after a restart (WAL-4). */
 TEST(fault, fails_for_good_when_any_write_or_sync_fails)
 {
     static const enum sim_kind kinds[] = {SIM_WRITE, SIM_SYNC, SIM_SYNC_FOLDER, SIM_RENAME};
-    static struct life life;
+
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++) {
         uint64_t failures = 0;
-        for (uint64_t nth = 1; nth < 200; nth++) {
-            struct sim_disk *disk = sim_disk_create();
-            CHECK_INT(life_begin(&life, disk, nth), PYR_OK);
-            uint64_t before = sim_fault_count(life.sim);
-            sim_fault_add(life.sim, &(struct sim_fault){.kind = kinds[kind], .nth = nth});
-            life.need = nth % 3 == 0 ? WAL_NEED_WRITTEN_BY : WAL_NEED_DURABLE_NOW;
-            life_work(&life, NULL, 60);
-            if (life.need == WAL_NEED_WRITTEN_BY && wal_state(life.wal, NULL) == WAL_STATE_OPEN) {
-                uint64_t position = wal_sync(life.wal);
-                while (wal_durable_position(life.wal) < position &&
-                       wal_state(life.wal, NULL) == WAL_STATE_OPEN) {
-                    life_turn(&life);
-                }
-            }
-            bool was_hit = sim_fault_count(life.sim) > before;
-            struct pyr_error reason = {0};
-            enum wal_state found = wal_state(life.wal, &reason);
-            uint64_t acked = life.acked;
-            uint64_t position = wal_durable_position(life.wal);
-            if (was_hit) {
-                failures++;
-                CHECK_INT(found, WAL_STATE_FAILED);
-                CHECK_INT(reason.code, PYR_ERR_IO);
-                CHECK(strstr(reason.message, "/0") != NULL);
-                CHECK_INT(life_append(&life), PYR_ERR_FAILED);
-                life_turn(&life);
-                CHECK(wal_durable_position(life.wal) == position);
-            }
-            life_end(&life);
-            struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_RANDOM, nth);
-            CHECK_INT(life_begin(&life, image, nth), PYR_OK);
-            life_check(&life, acked, "after a failure");
-            life_end(&life);
-            sim_disk_destroy(image);
-            sim_disk_destroy(disk);
-            if (!was_hit) {
-                break;
-            }
+        while (failures < 199 && fail_nth(kinds[kind], failures + 1)) {
+            failures++;
         }
         CHECK(failures > 2);
     }
@@ -575,6 +602,28 @@ TEST(fault, keeps_the_old_checkpoint_when_the_disk_is_full)
     sim_disk_destroy(disk);
 }
 
+/* Begin a checkpoint, which may fail for want of memory. */
+static void life_checkpoint_scarce(struct life *life)
+{
+    uint8_t body[8];
+    put_le64(body, life->acked);
+    enum pyr_err err = wal_checkpoint_begin(life->wal, (struct bytes){body, 8},
+                                            life->ends[(life->acked - 1) % 1024], &life->error);
+    CHECK(err == PYR_OK || err == PYR_ERR_BUSY || err == PYR_ERR_NO_MEMORY);
+}
+
+/* Append 40 entries one by one, and begin a checkpoint behind every fifth. */
+static void life_work_scarce(struct life *life)
+{
+    for (int count = 0; count < 40; count++) {
+        (void)life_append(life);
+        life_turn(life);
+        if (count % 5 == 4) {
+            life_checkpoint_scarce(life);
+        }
+    }
+}
+
 /* The n-th allocation of a running journal fails, for every n: a checkpoint is put off, nothing
  * else notices. */
 TEST(fault, survives_the_failure_of_any_allocation)
@@ -584,18 +633,7 @@ TEST(fault, survives_the_failure_of_any_allocation)
         struct sim_disk *disk = sim_disk_create();
         CHECK_INT(life_begin(&life, disk, 2), PYR_OK);
         io_testing_fail_allocation(life.io, nth);
-        for (int count = 0; count < 40; count++) {
-            (void)life_append(&life);
-            life_turn(&life);
-            if (count % 5 == 4) {
-                uint8_t body[8];
-                put_le64(body, life.acked);
-                enum pyr_err err =
-                    wal_checkpoint_begin(life.wal, (struct bytes){body, 8},
-                                         life.ends[(life.acked - 1) % 1024], &life.error);
-                CHECK(err == PYR_OK || err == PYR_ERR_BUSY || err == PYR_ERR_NO_MEMORY);
-            }
-        }
+        life_work_scarce(&life);
         io_testing_fail_allocation(life.io, 0);
         CHECK_INT(wal_state(life.wal, NULL), WAL_STATE_OPEN);
         uint64_t acked = life.acked;
@@ -607,35 +645,42 @@ TEST(fault, survives_the_failure_of_any_allocation)
     }
 }
 
+/* Work while the @nth write has @effect, then restart and check. Return whether it was noticed. */
+static bool lose_nth(enum sim_effect effect, uint64_t nth)
+{
+    static struct life life;
+    struct sim_disk *disk = sim_disk_create();
+    CHECK_INT(life_begin(&life, disk, nth), PYR_OK);
+    sim_fault_add(life.sim, &(struct sim_fault){.kind = SIM_WRITE,
+                                                .name = "00000000.wal",
+                                                .effect = effect,
+                                                .nth = nth});
+    for (int count = 0; count < 20; count++) {
+        (void)life_append(&life);
+        life_turn(&life);
+    }
+    uint64_t acked = life.acked;
+    life_end(&life);
+    enum pyr_err err = life_begin(&life, disk, nth);
+    CHECK(err == PYR_OK || err == PYR_ERR_CORRUPT);
+    if (err == PYR_OK) {
+        life_check(&life, acked, "after a write that was lost");
+    }
+    life_end(&life);
+    sim_disk_destroy(disk);
+    return err == PYR_ERR_CORRUPT;
+}
+
 /* A lost or misdirected write that the device called done: found by the chain, or, at the very tail
  * that no later flush covers, the stated limit. Never a wrong record. */
 TEST(fault, reports_a_write_that_the_device_lost)
 {
     static const enum sim_effect effects[] = {SIM_LOST, SIM_MISDIRECTED, SIM_FLIP};
-    static struct life life;
+
     size_t found = 0;
     for (size_t effect = 0; effect < 3; effect++) {
         for (uint64_t nth = 1; nth < 30; nth++) {
-            struct sim_disk *disk = sim_disk_create();
-            CHECK_INT(life_begin(&life, disk, nth), PYR_OK);
-            sim_fault_add(life.sim, &(struct sim_fault){.kind = SIM_WRITE,
-                                                        .name = "00000000.wal",
-                                                        .effect = effects[effect],
-                                                        .nth = nth});
-            for (int count = 0; count < 20; count++) {
-                (void)life_append(&life);
-                life_turn(&life);
-            }
-            uint64_t acked = life.acked;
-            life_end(&life);
-            enum pyr_err err = life_begin(&life, disk, nth);
-            CHECK(err == PYR_OK || err == PYR_ERR_CORRUPT);
-            found += err == PYR_ERR_CORRUPT ? 1 : 0;
-            if (err == PYR_OK) {
-                life_check(&life, acked, "after a write that was lost");
-            }
-            life_end(&life);
-            sim_disk_destroy(disk);
+            found += lose_nth(effects[effect], nth) ? 1 : 0;
         }
     }
     CHECK(found > 20);

@@ -168,7 +168,7 @@ TEST(replay, reports_damage_that_the_checkpoint_covers)
         }
     }
     journal_case_kill(&c);
-    static const uint8_t zeros[16 * BLOCK_BYTES - WAL_FILE_DATA_POSITION];
+    static const uint8_t zeros[INT64_C(16) * BLOCK_BYTES - WAL_FILE_DATA_POSITION];
     journal_case_damage(&c, first_file, place(1),
                         (struct bytes){zeros, sizeof zeros - BLOCK_BYTES});
 

@@ -85,7 +85,7 @@ TEST(twin, gives_the_same_for_any_flipped_bit)
 {
     struct journal_case c;
     killed_with_checkpoint(&c);
-    for (int64_t number = 0; number < 2 * BLOCK_BYTES * 8; number++) {
+    for (int64_t number = 0; number < INT64_C(2) * BLOCK_BYTES * 8; number++) {
         int64_t position = number / 8;
         bool is_in = position % BLOCK_BYTES <= 150;
         if ((!is_in && number % 1021 != 0) || (seam_is_real() && number % 97 != 0)) {

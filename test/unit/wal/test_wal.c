@@ -91,6 +91,17 @@ TEST(wal, rolls_over_files_and_replays_them_all)
     journal_case_deinit(&c);
 }
 
+/* Try to append 30000 bytes for 50 turns, until the journal has room; return what it said last. */
+static enum pyr_err try_for_room(struct journal_case *c, uint64_t *ret_position)
+{
+    enum pyr_err err = PYR_ERR_BUSY;
+    for (int turn = 0; turn < 50 && err == PYR_ERR_BUSY; turn++) {
+        journal_case_turn(c, NS_PER_MS);
+        err = journal_case_try(c, "x", 30000, ret_position);
+    }
+    return err;
+}
+
 /* A full journal refuses data, takes state, and goes on after a checkpoint: it can always get out
  * of being full (WAL-8). */
 TEST(wal, keeps_two_files_for_state_when_it_is_full)
@@ -103,13 +114,7 @@ TEST(wal, keeps_two_files_for_state_when_it_is_full)
     enum pyr_err err = PYR_OK;
     uint64_t last = 0;
     for (int count = 0; err == PYR_OK && count < 100; count++) {
-        for (int turn = 0; turn < 50; turn++) {
-            journal_case_turn(&c, NS_PER_MS);
-            err = journal_case_try(&c, "x", 30000, &position);
-            if (err != PYR_ERR_BUSY) {
-                break;
-            }
-        }
+        err = try_for_room(&c, &position);
         if (err == PYR_OK) {
             last = position;
             journal_case_wait(&c, position);
@@ -387,7 +392,7 @@ TEST(wal_open, keeps_the_length_of_an_existing_journals_files)
     journal_case_start(&c);
     journal_case_durable(&c, "a");
     journal_case_stop(&c);
-    c.options.file_bytes = 2 * CASE_FILE_BYTES;
+    c.options.file_bytes = UINT64_C(2) * CASE_FILE_BYTES;
 
     journal_case_start(&c);
 
