@@ -110,8 +110,8 @@ void shard_flush_timer(struct shard *shard)
     if (shard->dirty_first) {
         deadline_ns = shard->dirty_first->dirty_since_ns + shard->options.buffer_time_ns;
     }
-    if (shard->is_disk_full && shard->disk_retry_ns < deadline_ns) {
-        deadline_ns = shard->disk_retry_ns;
+    if (shard->is_disk_full) {
+        deadline_ns = shard->disk_retry_ns; /* Nothing is written before, however old it is. */
     }
     shard->flush_timer.fire = flush_timer_fire;
     if (deadline_ns == IO_TIME_NEVER) {
