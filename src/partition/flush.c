@@ -418,6 +418,7 @@ static void flush_follow(struct shard *shard, struct partition *partition)
 static void flush_finish(struct shard *shard, struct work *work)
 {
     ASSERT(work->state == WORK_STATE_FINISHED);
+    ASSERT(work->partition->shard == shard);
 
     struct partition *partition = work->partition;
     /* What made a preparation fail may last: the next append tries again. */
