@@ -467,6 +467,35 @@ TEST(guest, hangs_no_child_that_was_forked_in_the_middle)
 
 enum { MANY_LOGS = 1000 };
 
+/* Append one record with its log's number to each of @count logs, and wait for all. */
+static void append_to_each(struct pyr_log **logs, uint32_t count)
+{
+    static struct pyr_receipt receipts[MANY_LOGS];
+    struct pyr_error error;
+    for (uint32_t index = 0; index < count; index++) {
+        const struct pyr_record record = {.value = &index, .value_bytes = sizeof index};
+        CHECK_OK(pyr_log_append_start(logs[index], &record, 1, &receipts[index], &error), error);
+    }
+    for (uint32_t index = 0; index < count; index++) {
+        CHECK_OK(pyr_log_wait(logs[index], receipts[index].offset_end, -1, &error), error);
+    }
+}
+
+/* Check that @log holds @count records with @number, and nothing after. */
+static void expect_number(struct pyr_log *log, uint32_t number, int count)
+{
+    struct pyr_error error;
+    struct pyr_reader *reader = NULL;
+    struct pyr_record record;
+    CHECK_OK(pyr_reader_open(log, PYR_READ_FIRST, &reader, &error), error);
+    for (int index = 0; index < count; index++) {
+        CHECK_OK(pyr_reader_next(reader, 0, &record, &error), error);
+        CHECK_BYTES(record.value, &number, sizeof number);
+    }
+    CHECK_ERR(pyr_reader_next(reader, 0, &record, &error), PYR_ERR_TIMEOUT, error);
+    pyr_reader_close(reader);
+}
+
 static void open_many(void *ctx)
 {
     const struct rlimit few = {.rlim_cur = 256, .rlim_max = 256};
@@ -481,26 +510,10 @@ static void open_many(void *ctx)
             CHECK_OK(pyr_store_log(store, "many", index, NULL, &logs[index], &error), error);
         }
         for (int round = 0; round < 2; round++) {
-            static struct pyr_receipt receipts[MANY_LOGS];
-            for (uint32_t index = 0; index < logs_count; index++) {
-                const struct pyr_record record = {.value = &index, .value_bytes = sizeof index};
-                CHECK_OK(pyr_log_append_start(logs[index], &record, 1, &receipts[index], &error),
-                         error);
-            }
-            for (uint32_t index = 0; index < logs_count; index++) {
-                CHECK_OK(pyr_log_wait(logs[index], receipts[index].offset_end, -1, &error), error);
-            }
+            append_to_each(logs, logs_count);
         }
         for (uint32_t index = 0; index < logs_count; index++) {
-            struct pyr_reader *reader = NULL;
-            struct pyr_record record;
-            CHECK_OK(pyr_reader_open(logs[index], PYR_READ_FIRST, &reader, &error), error);
-            for (int count = 0; count < 2 * (life + 1); count++) {
-                CHECK_OK(pyr_reader_next(reader, 0, &record, &error), error);
-                CHECK_BYTES(record.value, &index, sizeof index);
-            }
-            CHECK_ERR(pyr_reader_next(reader, 0, &record, &error), PYR_ERR_TIMEOUT, error);
-            pyr_reader_close(reader);
+            expect_number(logs[index], index, 2 * (life + 1));
         }
         for (uint32_t index = 0; index < logs_count; index++) {
             pyr_log_close(logs[index]);

@@ -9,6 +9,16 @@ enum {
     BATCH_RECORDS = 100,
 };
 
+/* Fill @count bytes at @value with @seed's noise, or all alike if it is 0; return the next seed. */
+static uint32_t value_fill(char *value, size_t count, uint32_t seed)
+{
+    for (size_t byte = 0; byte < count; byte++) {
+        seed = seed * 1664525u + (seed != 0 ? 1013904223u : 0u);
+        value[byte] = (char)(seed != 0 ? seed >> 24 : 'a');
+    }
+    return seed;
+}
+
 /* Append batches whose values are @seed's noise, or all alike if it is 0; return the log's bytes on
  * disk. */
 static uint64_t bytes_of_appends(const char *folder,
@@ -24,10 +34,7 @@ static uint64_t bytes_of_appends(const char *folder,
     struct pyr_record records[BATCH_RECORDS];
     for (int round = 0; round < ROUNDS; round++) {
         for (int at = 0; at < BATCH_RECORDS; at++) {
-            for (size_t byte = 0; byte < sizeof values[at]; byte++) {
-                seed = seed * 1664525u + (seed != 0 ? 1013904223u : 0u);
-                values[at][byte] = (char)(seed != 0 ? seed >> 24 : 'a');
-            }
+            seed = value_fill(values[at], sizeof values[at], seed);
             records[at] =
                 (struct pyr_record){.value = values[at], .value_bytes = sizeof values[at]};
         }
