@@ -90,6 +90,7 @@ static int step_after(const struct io_transfer *transfer,
 static void piece_complete(struct io_op *op)
 {
     struct io_transfer *transfer = op->ctx;
+    ASSERT(op->position >= transfer->position);
     size_t from = (size_t)(op->position - transfer->position);
 
     if (op->error != 0) {

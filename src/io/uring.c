@@ -130,8 +130,10 @@ static void slot_complete(struct uring_loop *loop, uint32_t index, int error, si
 /* Put the operation in slot `index` into the submission ring. The lock is held. */
 static void slot_issue(struct uring_loop *loop, uint32_t index)
 {
+    ASSERT(index < loop->slot_count);
     struct slot *slot = &loop->slots[index];
     const struct io_op *op = slot->op;
+    ASSERT(op); /* IO-1 */
     struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
     ASSERT(sqe); /* The ring has room for every slot and the wake-up. */
 

@@ -170,6 +170,20 @@ __attribute__((constructor)) static void make_if_asked(int argc, char **argv)
 
 /* -- Opening -- */
 
+/* Live @life in the store at @path: hold what earlier lives left, append, and hold it again. */
+static void archive_live(const char *path, int64_t life)
+{
+    struct pyr_store *store = store_open(path);
+    for (int index = 0; index < 2; index++) {
+        struct pyr_log *log = log_open(store, index);
+        records_check(log, index, RECORDS + life * MORE);
+        records_append(log, index, RECORDS + life * MORE, MORE);
+        records_check(log, index, RECORDS + (life + 1) * MORE);
+        pyr_log_close(log);
+    }
+    pyr_store_close(store);
+}
+
 /* Unpack @archive and hold both of its folders against what they must say; extend them. */
 static void archive_check(const char *archive)
 {
@@ -183,15 +197,7 @@ static void archive_check(const char *archive)
         char path[PATH_ROOM];
         (void)snprintf(path, sizeof path, "%s/%s", folder, names[which]);
         for (int64_t life = 0; life < 3; life++) {
-            struct pyr_store *store = store_open(path);
-            for (int index = 0; index < 2; index++) {
-                struct pyr_log *log = log_open(store, index);
-                records_check(log, index, RECORDS + life * MORE);
-                records_append(log, index, RECORDS + life * MORE, MORE);
-                records_check(log, index, RECORDS + (life + 1) * MORE);
-                pyr_log_close(log);
-            }
-            pyr_store_close(store);
+            archive_live(path, life);
         }
     }
 }
