@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_full - a real full disk for everyone: a small tmpfs in a mount namespace of the child's own.
+ *
+ * Whatever fills up first, the segments or the journal: the append says so instead of waiting for
+ * an administrator, reads go on, and appends work again by themselves when there is space.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "embed_case.h"
+
+enum { BALLAST_BYTES = 8 << 20, SECONDS_MAX = 60, STATUS_SKIPPED = 77 };
+
+struct full {
+    const char *folder;
+    enum pyr_sync sync;
+    uint32_t wal_files_max;
+    size_t record_bytes;
+};
+
+/* Write @text to @path; return whether all of it was taken. */
+static bool file_write(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool is_written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    (void)close(fd);
+    return is_written;
+}
+
+/* Enter a mount namespace of the own; who is not root enters a user namespace first, as its root.
+ */
+static bool namespace_enter(void)
+{
+    char users[64];
+    char groups[64];
+    (void)snprintf(users, sizeof users, "0 %u 1", (unsigned)geteuid());
+    (void)snprintf(groups, sizeof groups, "0 %u 1", (unsigned)getegid());
+    bool is_root = geteuid() == 0;
+    if (unshare(CLONE_NEWNS | (is_root ? 0 : CLONE_NEWUSER)) != 0) {
+        return false;
+    }
+    return is_root ||
+           (file_write("/proc/self/setgroups", "deny") && file_write("/proc/self/uid_map", users) &&
+            file_write("/proc/self/gid_map", groups));
+}
+
+/* Give this process 32 MiB of its own at @folder, a quarter of it taken; leave where that is not
+ * allowed. */
+static void disk_make(const char *folder)
+{
+    if (!namespace_enter() || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", folder, "tmpfs", 0, "size=32m") != 0) {
+        _exit(STATUS_SKIPPED);
+    }
+    int fd = open(embed_path(folder, "ballast"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    CHECK_INT(posix_fallocate(fd, 0, BALLAST_BYTES), 0);
+    CHECK_INT(close(fd), 0);
+}
+
+static void fill_and_free(void *ctx)
+{
+    const struct full *full = ctx;
+    (void)alarm(SECONDS_MAX); /* A hang ends the child. */
+    disk_make(full->folder);
+    struct pyr_store_options store_options;
+    embed_store_options(&store_options);
+    store_options.wal_files_max = full->wal_files_max;
+    struct pyr_log_options options;
+    embed_log_options(&options, full->sync);
+    options.store = &store_options;
+    struct pyr_log *log = embed_open(embed_path(full->folder, "data"), &options);
+    char *data = calloc(1, full->record_bytes);
+    CHECK(data != NULL);
+    const struct pyr_record record = {.value = data, .value_bytes = full->record_bytes};
+    struct pyr_error error;
+    enum pyr_err err = PYR_OK;
+    int64_t appended = 0;
+    while (err == PYR_OK) {
+        err = pyr_log_append(log, &record, NULL, &error);
+        appended += err == PYR_OK;
+    }
+    CHECK_ERR(err, PYR_ERR_DISK_FULL, error);
+    struct pyr_log_stat stat;
+    pyr_log_stat(log, &stat);
+    CHECK_INT(stat.offset_end, appended); /* Nothing of the refused one. */
+    CHECK(!stat.has_failed);
+    struct pyr_reader *reader = NULL;
+    struct pyr_record read;
+    CHECK_OK(pyr_reader_open(log, PYR_READ_FIRST, &reader, &error), error);
+    for (int64_t offset = 0; offset < stat.offset_committed; offset++) {
+        CHECK_OK(pyr_reader_next(reader, 0, &read, &error), error);
+        CHECK_INT(read.offset, offset);
+    }
+    pyr_reader_close(reader);
+
+    CHECK_INT(unlink(embed_path(full->folder, "ballast")), 0);
+    while ((err = pyr_log_append(log, &record, NULL, &error)) == PYR_ERR_DISK_FULL) {
+        (void)usleep(1000);
+    }
+    CHECK_OK(err, error);
+    pyr_log_close(log);
+    log = embed_open(embed_path(full->folder, "data"), &options);
+    pyr_log_stat(log, &stat);
+    CHECK_INT(stat.offset_end, appended + 1);
+    pyr_log_close(log);
+    free(data);
+    (void)printf("done\n");
+}
+
+static void check_full(enum pyr_sync sync, uint32_t wal_files_max, size_t record_bytes)
+{
+    struct full full = {case_folder(), sync, wal_files_max, record_bytes};
+    pid_t child = 0;
+    FILE *stream = embed_child(fill_and_free, &full, &child);
+    char line[256] = "";
+    while (fgets(line, sizeof line, stream) && strcmp(line, "done\n") != 0) {
+        print_message("%s", line);
+    }
+    (void)fclose(stream);
+    int status = embed_reap(child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_SKIPPED) {
+        case_skip("no mount namespace here");
+    }
+    CHECK_INT(status, 0);
+    CHECK_TEXT(line, "done\n");
+}
+
+/* Few journal files: the segments meet the full disk first, and the journal then has no room. */
+TEST(full, refuses_and_resumes_when_segments_find_no_space)
+{
+    check_full(PYR_SYNC_ALWAYS, 4, 100000);
+    check_full(PYR_SYNC_BATCH, 4, 100000);
+}
+
+/* Many journal files: the next one cannot be made. (A single appender once waited for ever here.)
+ */
+TEST(full, refuses_and_resumes_when_the_journal_finds_no_space)
+{
+    check_full(PYR_SYNC_ALWAYS, 64, 100000);
+    check_full(PYR_SYNC_BATCH, 64, 3000);
+    check_full(PYR_SYNC_OS, 64, 3000);
+}
