@@ -222,10 +222,18 @@ void shard_checkpoint_step(struct shard *shard)
     }
     if (shard->checkpoint_state == SHARD_CHECKPOINT_WRITING &&
         !wal_checkpoint_is_running(shard->wal)) {
-        if (wal_checkpoint_result(shard->wal, NULL) != PYR_OK) {
+        struct pyr_error error;
+        enum pyr_err err = wal_checkpoint_result(shard->wal, &error);
+        if (err != PYR_OK) {
             checkpoint_retry_later(shard);
+        }
+        if (err == PYR_ERR_DISK_FULL) {
+            shard_disk_full(shard, &error); /* The journal will run full, and nothing frees it. */
+        }
+        if (err != PYR_OK) {
             return;
         }
+        shard->is_disk_full = false;
         shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
         shard->checkpoints++;
         retention_checkpoint_done(shard);

@@ -221,8 +221,7 @@ static bool flush_plan_prepare(struct partition *partition, struct work *work)
 
 /* -- Applying -- */
 
-/* The disk is full: refuse appends, keep what there is, try again later. */
-static void disk_full_enter(struct shard *shard, const struct pyr_error *error)
+void shard_disk_full(struct shard *shard, const struct pyr_error *error)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(error);
@@ -244,7 +243,7 @@ static void append_apply(struct partition *partition, struct work *work)
     enum pyr_err err = segment_append_apply(partition->segments, &work->as.append, &error);
     parts_release(&work->parts);
     if (err == PYR_ERR_DISK_FULL) {
-        disk_full_enter(shard, &error);
+        shard_disk_full(shard, &error);
         return;
     }
     if (err == PYR_ERR_NO_MEMORY) {
@@ -284,7 +283,7 @@ static void sync_apply(struct partition *partition, struct work *work)
         /* What goes before the sync found no room; nothing was lost. A checkpoint tries again. */
         shard_checkpoint_request(shard);
         if (err == PYR_ERR_DISK_FULL) {
-            disk_full_enter(shard, &error);
+            shard_disk_full(shard, &error);
         }
         return;
     }

@@ -75,7 +75,8 @@ struct shard {
     uint32_t compactions;      /* Logs that are being compacted. */
     bool has_removals;         /* Some log has segments to remove. */
 
-    bool is_disk_full; /* Appends are refused until a write to a segment goes through again. */
+    bool is_disk_full; /* Appends are refused until a write to a segment, or a checkpoint, goes
+                          through again. */
     char disk_full_reason[256];
     uint64_t disk_retry_ns;
 
@@ -145,6 +146,10 @@ MUST_CHECK enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_
 
 /** Fail the shard for good, for the reason in @error. */
 void shard_fail(struct shard *shard, const struct pyr_error *error);
+
+/** Note that the disk is full, as @error says: refuse appends, keep what there is, try again later.
+ */
+void shard_disk_full(struct shard *shard, const struct pyr_error *error);
 
 /** Start the writes to segments that are due. */
 void shard_flush_step(struct shard *shard);

@@ -6,6 +6,7 @@
  * On the simulated disk the space is taken away after every number of blocks; in a real file system
  * (test_full_real.c) once.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -133,4 +134,34 @@ TEST(full, disk_refuses_appends_and_takes_them_again)
     CHECK(is_good);
     CHECK(tally.full > 0);
     CHECK(tally.refused > 0);
+}
+
+/* Where only the checkpoint finds no space, the journal runs full: appends are refused too, instead
+ * of waiting for a file that nothing frees, and go on once the checkpoint can be written. */
+TEST(full, disk_without_room_for_a_checkpoint_refuses_appends)
+{
+    static struct shard_life life;
+    int64_t acked[SHARD_CASE_LOGS] = {0};
+    struct sim_disk *disk = sim_disk_create();
+    assert_int_equal(shard_case_begin(&life, disk, 7), PYR_OK);
+    const struct sim_fault fault = {.kind = SIM_WRITE,
+                                    .name = "0/checkpoint",
+                                    .times = UINT64_MAX,
+                                    .effect = SIM_FAIL,
+                                    .error = ENOSPC};
+    sim_fault_add(life.sim, &fault);
+
+    enum pyr_err err = PYR_OK;
+    for (int tries = 0; tries < 10 && err == PYR_OK; tries++) {
+        err = fill(&life);
+    }
+
+    assert_int_equal(err, PYR_ERR_DISK_FULL);
+    acked_note(&life, acked);
+    CHECK(all_right(&life, acked));
+    sim_faults_clear(life.sim);
+    CHECK(resumes(&life));
+    CHECK(all_right(&life, acked));
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
 }
