@@ -272,8 +272,13 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_open(const char *path,
                                                  struct pyr_log **ret_log,
                                                  struct pyr_error *reterr);
 
-/** Wait for what was appended to be synced and close @log (NULL does nothing). No other call is
- * running. */
+/**
+ * Wait for what was appended to be synced and close @log (NULL does nothing). No other call is
+ * running.
+ *
+ * On a full disk it waits a second for space at most; what is then still in memory only is dropped.
+ * Under the policies batch and os that can be acknowledged records: pyr_log_sync before says which.
+ */
 PYR_API void pyr_log_close(struct pyr_log *log);
 
 /** Return the store of @log. */
@@ -320,7 +325,11 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_wait(struct pyr_log *log,
                                                  int64_t timeout_ms,
                                                  struct pyr_error *reterr);
 
-/** Put everything appended so far on stable storage, whatever the policy. Blocks. Any thread. */
+/**
+ * Put everything appended so far on stable storage, whatever the policy. PYR_ERR_DISK_FULL: the
+ * records that the message names are in memory only, for want of space; the log goes on trying to
+ * store them. Blocks. Any thread.
+ */
 PYR_API PYR_MUST_CHECK enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr);
 
 /** Fill @ret_stat with the state of @log; in a forked child with zeros and has_failed. Any thread.

@@ -205,6 +205,9 @@
 #define KEEPER_NAP_NS UINT64_C(10000000)
 #define ROOM_RETRY_NS UINT64_C(20000000)
 
+/* On a full disk the close of a log waits this long for space. */
+#define CLOSE_FULL_NS UINT64_C(1000000000)
+
 /* A wait longer than a year is a wait for ever. */
 #define TIMEOUT_MS_MAX INT64_C(31536000000)
 

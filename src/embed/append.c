@@ -94,15 +94,22 @@ void log_drop(struct pyr_log *log)
     }
 }
 
+bool log_is_refused_full(const struct pyr_log *log)
+{
+    ASSERT(log->store->loop);
+
+    bool is_refused =
+        log->seal_err == PYR_ERR_DISK_FULL ||
+        (log->seal_err == PYR_ERR_BUSY && shard_space(log->store->shard, NULL) != PYR_OK);
+    return log->has_room && log->is_sealed && is_refused;
+}
+
 void log_refuse_full(struct pyr_store *store)
 {
-    bool is_full = shard_space(store->shard, NULL) != PYR_OK;
     struct pyr_log *log = store->gathering;
     while (log) {
         struct pyr_log *next = log->next;
-        bool is_refused =
-            log->seal_err == PYR_ERR_DISK_FULL || (log->seal_err == PYR_ERR_BUSY && is_full);
-        if (log->is_sealed && is_refused && !log->has_promised) {
+        if (log_is_refused_full(log) && !log->has_promised) {
             log_drop(log);
         }
         log = next;

@@ -15,6 +15,7 @@
  *
  * Invariants:
  *   EMB-4  an offset that was handed out is used for that record or for none
+ *   EMB-6  a read that begins after an append was acknowledged sees it
  *
  * Threads: with the store's lock.   Memory: the room is the write cache's.
  */
@@ -67,6 +68,16 @@ void log_drop(struct pyr_log *log);
 /** Drop the batches that the journal refuses for want of space, where all who appended to them
  * still wait: they are told. With the lock; the waiters are looked at before it is given back. */
 void log_refuse_full(struct pyr_store *store);
+
+/** Return whether the journal refuses the batch that @log has sealed, for want of space. With the
+ * lock. */
+bool log_is_refused_full(const struct pyr_log *log);
+
+/**
+ * Let readers see what was acknowledged (EMB-6): seal what gathers in @log, unless its policy waits
+ * for the disk. Where the journal has no room it stays unseen until it has. With the lock.
+ */
+void log_show(struct pyr_log *log);
 
 /** Seal the logs of @store whose turn it is, all of them if @is_forced, and kick the journal. With
  * the lock. */

@@ -504,13 +504,29 @@ enum pyr_err pyr_log_open(const char *path,
     return PYR_OK;
 }
 
+/* Sync @log; on a full disk try again for a while, since space may come back. */
+static enum pyr_err log_settle(struct pyr_log *log)
+{
+    ASSERT(log->store->loop);
+
+    uint64_t deadline_ns = io_now_mono_ns(log->store->io) + CLOSE_FULL_NS;
+    enum pyr_err err = pyr_log_sync(log, NULL);
+    while (err == PYR_ERR_DISK_FULL && io_now_mono_ns(log->store->io) < deadline_ns) {
+        store_lock(log->store);
+        store_wait_room(log->store);
+        store_unlock(log->store);
+        err = pyr_log_sync(log, NULL);
+    }
+    return err;
+}
+
 void pyr_log_close(struct pyr_log *log)
 {
     if (!log || store_check_fork(log->store, NULL) != PYR_OK) {
         return;
     }
     struct pyr_store *store = log->store;
-    enum pyr_err err = pyr_log_sync(log, NULL);
+    enum pyr_err err = log_settle(log);
     store_lock(store);
     if (err != PYR_OK && log->has_room) {
         log_drop(log);

@@ -102,7 +102,7 @@ static void waiter_remove(struct pyr_store *store, struct waiter *waiter)
 }
 
 /* Return whether what @waiter waits for was dropped: nobody waits for an offset that was not handed
- * out. A sync waits for what is left instead. */
+ * out. A sync waits for what is left instead, and not for space. */
 static bool waiter_is_refused(struct waiter *waiter)
 {
     if (waiter->kind == WAITER_PROGRESS || waiter->is_passive) {
@@ -111,6 +111,9 @@ static bool waiter_is_refused(struct waiter *waiter)
     int64_t next = log_offset_next(waiter->log);
     if (waiter->kind == WAITER_DURABLE && waiter->offset_end > next) {
         waiter->offset_end = next;
+    }
+    if (waiter->kind == WAITER_DURABLE && log_is_refused_full(waiter->log)) {
+        return true;
     }
     return waiter->offset_end > next;
 }

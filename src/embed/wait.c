@@ -130,5 +130,15 @@ enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)
     int64_t offset_end = log_offset_next(log);
     log_seal_ready(log->store, true);
     shard_sync_begin(log->store->shard);
-    return log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
+    err = log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
+    if (err == PYR_ERR_DISK_FULL) {
+        store_lock(log->store);
+        int64_t first = log->partition->offset_end;
+        store_unlock(log->store);
+        return err_set(reterr, err,
+                       "log '%s': the disk is full: offsets %" PRId64 " to %" PRId64
+                       " are in memory only",
+                       log->partition->name, first, offset_end - 1);
+    }
+    return err;
 }
