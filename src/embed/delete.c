@@ -17,6 +17,7 @@ enum pyr_err pyr_log_delete_before(struct pyr_log *log, int64_t offset, struct p
     store_lock(store);
     err = shard_health(store->shard, reterr);
     if (err == PYR_OK) {
+        log_show(log);
         err = partition_delete_before(log->partition, offset, reterr);
     }
     while (err == PYR_OK && log->partition->start_durable < offset) {

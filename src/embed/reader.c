@@ -52,6 +52,17 @@ struct pyr_reader {
     size_t workspace_bytes;
 };
 
+void log_show(struct pyr_log *log)
+{
+    ASSERT(log->store->loop);
+
+    bool waits_for_disk = log->partition->options.policy == PARTITION_POLICY_ALWAYS;
+    if (log->has_room && !waits_for_disk && log_seal(log, NULL) == PYR_OK) {
+        shard_kick(log->store->shard); /* The journal watches its deadline from now on. */
+        store_tend(log->store);
+    }
+}
+
 static void run_release(struct pyr_reader *reader)
 {
     ASSERT(reader->run_position <= reader->run.count);
@@ -191,6 +202,9 @@ static enum pyr_err run_fetch(struct pyr_reader *reader,
     run_release(reader);
     while (err == PYR_OK && reader->run.count == 0) {
         store_lock(reader->log->store);
+        if (reader->offset >= reader->log->partition->offset_committed) {
+            log_show(reader->log);
+        }
         err = partition_view_take(reader->log->partition, reader->offset, &reader->view, reterr);
         if (err != PYR_OK) {
             store_unlock(reader->log->store);
@@ -411,6 +425,9 @@ static enum pyr_err offset_resolve(struct pyr_log *log,
     ASSERT(log->store->loop);
 
     store_lock(log->store);
+    if (offset == PYR_READ_END || offset > log->partition->offset_committed) {
+        log_show(log);
+    }
     int64_t first = log->partition->offset_start;
     int64_t end = log->partition->offset_committed;
     store_unlock(log->store);

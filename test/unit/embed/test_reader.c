@@ -427,3 +427,57 @@ TEST(tail, wakes_for_an_append_that_nobody_waits_for)
         pyr_log_close(log);
     }
 }
+
+/* -- Reading what was just acknowledged -- */
+
+static struct pyr_log *lazy_open(enum pyr_sync sync)
+{
+    struct pyr_log_options options;
+    embed_log_options(&options, sync);
+    options.sync_interval_ms = 3600 * 1000; /* Nothing goes to the journal by its time. */
+    return embed_open(embed_path(case_folder(), "data"), &options);
+}
+
+/* A program that appends and reads back must find its record, whatever still gathers. EMB-6 */
+TEST(reader, sees_what_was_acknowledged_before_it_asks)
+{
+    const enum pyr_sync policies[] = {PYR_SYNC_BATCH, PYR_SYNC_OS};
+
+    for (size_t index = 0; index < 2; index++) {
+        struct pyr_log *log = lazy_open(policies[index]);
+        struct pyr_error error;
+        struct pyr_reader *reader = NULL;
+        CHECK_OK(pyr_reader_open(log, PYR_READ_FIRST, &reader, &error), error);
+        for (int64_t number = 0; number < 100; number++) {
+            struct pyr_record record;
+            embed_append_numbered(log, number, 1);
+            CHECK_OK(pyr_reader_next(reader, 0, &record, &error), error);
+            CHECK_INT(record.offset, number);
+        }
+        pyr_reader_close(reader);
+        pyr_log_close(log);
+    }
+}
+
+/* What is at the end was acknowledged: a reader that begins there is not given it, one that begins
+ * at its offset is, and it can be found and deleted. EMB-6 */
+TEST(reader, opens_behind_and_at_what_was_acknowledged)
+{
+    struct pyr_log *log = lazy_open(PYR_SYNC_BATCH);
+    struct pyr_error error;
+    struct pyr_record record;
+    struct pyr_reader *reader = NULL;
+    embed_append_numbered(log, 0, 3);
+    CHECK_OK(pyr_reader_open(log, PYR_READ_END, &reader, &error), error);
+    CHECK_INT(pyr_reader_position(reader).offset, 3);
+    embed_append_numbered(log, 3, 3);
+    CHECK_OK(pyr_reader_seek(reader, 5, &error), error);
+    CHECK_OK(pyr_reader_next(reader, 0, &record, &error), error);
+    CHECK_INT(record.offset, 5);
+    pyr_reader_close(reader);
+
+    embed_append_numbered(log, 6, 3);
+    CHECK_OK(pyr_log_delete_before(log, 8, &error), error);
+    embed_expect_numbered(log, 8, 9);
+    pyr_log_close(log);
+}
