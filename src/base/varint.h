@@ -9,9 +9,10 @@
  *   300  ->  zig-zag 600 = 0b100'1011000  ->  1 1011000, 0 0000100  =  D8 04
  *
  * Most numbers of a record take one or two bytes: those are decoded inline. A number that would
- * need more bits than its type has, or that goes on past the bytes at hand, is refused. Leading
- * zero groups within the type's length are accepted, as Kafka's own readers accept them; our writer
- * never makes them.
+ * need more bits than its type has, or that goes on past the bytes at hand, is refused. Zero
+ * groups behind a number's last bit (80 00 for 0) are accepted within the type's length, although
+ * they make a second spelling of it: Kafka's own readers accept them, and a batch is kept as it
+ * came. Our writer never makes them.
  *
  * Invariants:
  *   VAR-1  What put writes, get reads back, from as many bytes as put said.
