@@ -246,6 +246,35 @@ TEST(handover, keeps_the_order_among_other_needs)
     journal_case_deinit(&c);
 }
 
+/* Flushes that wait for the device on both sides of one that was handed over all go in the end: the
+ * second was forgotten once, and the journal stood still. */
+TEST(handover, goes_on_with_what_is_queued_behind_an_open_flush)
+{
+    const struct wal_need durable = {WAL_NEED_DURABLE_NOW, 0};
+    const struct wal_need at_once = {WAL_NEED_WRITTEN_NOW, 0};
+    struct journal_case c;
+    journal_case_init(&c);
+    c.options.depth = 1;
+    c.options.gather_count = 8;
+    journal_case_start(&c);
+    (void)append_need(&c, "flying", durable);
+    wal_kick(c.wal);
+    (void)append_need(&c, "queued", durable);
+    (void)append_need(&c, "handed", at_once);
+    uint64_t position = append_need(&c, "behind", durable);
+    (void)append_need(&c, "last", at_once);
+
+    for (int turn = 0; turn < 1000 && wal_durable_position(c.wal) < position; turn++) {
+        journal_case_turn(&c, NS_PER_MS);
+    }
+
+    CHECK(wal_durable_position(c.wal) >= position);
+    journal_case_stop(&c);
+    journal_case_start(&c);
+    CHECK_TEXT(journal_case_texts(&c), "flying queued handed behind last");
+    journal_case_deinit(&c);
+}
+
 /* Damage inside an open flush below what a sync covered is corruption; beyond, a torn tail. */
 TEST(handover, tells_damage_below_a_sync_from_a_torn_tail)
 {
