@@ -448,7 +448,9 @@ enum pyr_err folder_open(struct io_loop *loop,
 
 void folder_close(struct folder *folder)
 {
-    io_close(folder->io, folder->lock);
+    if (folder->lock) {
+        io_close(folder->io, folder->lock);
+    }
     folder->lock = NULL;
 }
 

@@ -203,3 +203,19 @@ TEST(folder_quarantine, moves_and_never_overwrites)
     folder_close(&folder);
     fixture_close(&fixture);
 }
+
+/* Clean-up code closes what it has, also what was never opened or is closed already. */
+TEST(folder_close, accepts_what_is_not_open)
+{
+    struct fixture fixture = fixture_open();
+    struct pyr_error error;
+    struct folder folder = {0};
+    folder_close(&folder);
+    assert_int_equal(folder_try(&fixture, &folder, &error), PYR_OK);
+
+    folder_close(&folder);
+    folder_close(&folder);
+
+    assert_null(folder.lock);
+    fixture_close(&fixture);
+}
