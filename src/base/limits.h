@@ -152,8 +152,12 @@
  */
 #define CACHE_CHUNKS_MIN 8
 
+/* A chunk for a larger batch is a multiple of this, so that batches of about one size find the
+ * chunks of those before them. */
+#define CACHE_CHUNK_LARGE_STEP_BYTES ((size_t)(64 * KIB))
+
 /* Chunks kept for reuse, so that hot memory is not given back and touched anew. */
-#define CACHE_FREE_CHUNKS_MAX 64
+#define CACHE_FREE_BYTES_MAX ((uint64_t)(64 * MIB))
 
 /* Appends of one shard that wait for the journal. Each is one batch; past it an append waits. */
 #define SHARD_PENDING_MAX 65536

@@ -20,6 +20,43 @@ void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
     *cache = (struct cache){.io = io, .bytes_max = bytes_max};
 }
 
+/* Give the chunk that was kept last back to the heap. */
+static void free_drop_first(struct cache *cache)
+{
+    struct cache_chunk *chunk = cache->free_first;
+    ASSERT(chunk);
+    ASSERT(cache->free_bytes >= chunk->bytes_max);
+
+    cache->free_first = chunk->next;
+    cache->free_bytes -= chunk->bytes_max;
+    io_free(cache->io, chunk->data);
+    io_free(cache->io, chunk);
+}
+
+/* Take a kept chunk of exactly @bytes_max, or NULL. Batches of one size need chunks of one size: if
+ * the kept ones are of another, one of them makes way for those to come. */
+static struct cache_chunk *free_take(struct cache *cache, size_t bytes_max)
+{
+    ASSERT(bytes_max > 0);
+    ASSERT(cache->free_first || cache->free_bytes == 0);
+
+    if (bytes_max < CACHE_CHUNK_BYTES_MAX) {
+        return NULL;
+    }
+    struct cache_chunk **at = &cache->free_first;
+    while (*at && (*at)->bytes_max != bytes_max) {
+        at = &(*at)->next;
+    }
+    struct cache_chunk *chunk = *at;
+    if (chunk) {
+        *at = chunk->next;
+        cache->free_bytes -= bytes_max;
+    } else if (cache->free_first) {
+        free_drop_first(cache);
+    }
+    return chunk;
+}
+
 void cache_deinit(struct cache *cache)
 {
     ASSERT(cache->bytes_unwritten <= cache->bytes);
@@ -27,12 +64,9 @@ void cache_deinit(struct cache *cache)
     ASSERT(!cache->evictable_first);
 
     while (cache->free_first) {
-        struct cache_chunk *chunk = cache->free_first;
-        cache->free_first = chunk->next;
-        io_free(cache->io, chunk->data);
-        io_free(cache->io, chunk);
+        free_drop_first(cache);
     }
-    cache->free_count = 0;
+    ASSERT(cache->free_bytes == 0);
 }
 
 static void chunk_retire(struct cache_chunk *chunk)
@@ -43,10 +77,11 @@ static void chunk_retire(struct cache_chunk *chunk)
     ASSERT(cache->bytes >= chunk->bytes_max);
 
     cache->bytes -= chunk->bytes_max;
-    if (chunk->bytes_max == CACHE_CHUNK_BYTES_MAX && cache->free_count < CACHE_FREE_CHUNKS_MAX) {
+    if (chunk->bytes_max >= CACHE_CHUNK_BYTES_MAX &&
+        cache->free_bytes + chunk->bytes_max <= CACHE_FREE_BYTES_MAX) {
         chunk->next = cache->free_first;
         cache->free_first = chunk;
-        cache->free_count++;
+        cache->free_bytes += chunk->bytes_max;
         return;
     }
     io_free(cache->io, chunk->data);
@@ -153,13 +188,11 @@ static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
 {
     ASSERT(cache->bytes_unwritten <= cache->bytes);
 
-    if (bytes_max == CACHE_CHUNK_BYTES_MAX && cache->free_first) {
-        struct cache_chunk *chunk = cache->free_first;
-        cache->free_first = chunk->next;
-        cache->free_count--;
+    struct cache_chunk *chunk = free_take(cache, bytes_max);
+    if (chunk) {
         return chunk;
     }
-    struct cache_chunk *chunk = io_alloc(cache->io, sizeof *chunk, _Alignof(struct cache_chunk));
+    chunk = io_alloc(cache->io, sizeof *chunk, _Alignof(struct cache_chunk));
     if (!chunk) {
         return NULL;
     }
@@ -195,7 +228,8 @@ static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_
     if (wanted > share && wanted > CACHE_CHUNK_BYTES_MIN) {
         wanted = share > CACHE_CHUNK_BYTES_MIN ? share : CACHE_CHUNK_BYTES_MIN;
     }
-    size_t bytes_max = wanted >= bytes ? wanted : (size_t)align_up(bytes, BLOCK_BYTES);
+    size_t step = bytes > CACHE_CHUNK_BYTES_MAX ? CACHE_CHUNK_LARGE_STEP_BYTES : BLOCK_BYTES;
+    size_t bytes_max = wanted >= bytes ? wanted : (size_t)align_up(bytes, step);
     if (!cache_make_room(cache, bytes_max)) {
         return PYR_ERR_BUSY;
     }

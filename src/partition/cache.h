@@ -73,8 +73,8 @@ struct cache {
     uint64_t evictions;                  /* Chunks dropped to make room. */
     struct cache_chunk *evictable_first; /* Written chunks, oldest first. */
     struct cache_chunk *evictable_last;
-    struct cache_chunk *free_first; /* Chunks of the largest kind, kept warm. */
-    uint32_t free_count;
+    struct cache_chunk *free_first; /* Large chunks, kept warm; used last comes first. */
+    uint64_t free_bytes;            /* Of those. */
 };
 
 /** Set up @cache with room for @bytes_max. */

@@ -4,6 +4,7 @@
  */
 #include "base/codec.h"
 #include "base/limits.h"
+#include "io/testing.h"
 #include "lib/case.h"
 #include "partition/cache.h"
 #include "record/batch.h"
@@ -54,6 +55,41 @@ TEST(cache_reserve, refuses_rather_than_drop_what_is_not_written)
     CHECK_INT(log.bytes_unwritten, (size_t)offset * 4096);
 
     cache_clear(&cache, &log);
+    cache_deinit(&cache);
+    io_destroy(io);
+}
+
+/* Batches above a chunk's usual bytes reuse each other's memory too: touching new memory costs as
+ * much as writing it to the device. */
+TEST(cache_reserve, reuses_the_chunks_of_large_batches)
+{
+    struct io *io = world_open();
+    struct cache cache;
+    struct cache_log log = {0};
+    cache_init(&cache, io, 8 * CACHE_CHUNK_BYTES_MAX);
+    size_t bytes = CACHE_CHUNK_BYTES_MAX + 300;
+    int64_t offset = 0;
+    uint64_t allocations = 0;
+
+    for (int round = 0; round < 40; round++) {
+        CHECK(batch_put(&cache, &log, bytes + (size_t)round, offset++));
+        cache_written(&cache, &log, log.bytes_unwritten);
+        allocations = round == 20 ? io_testing_allocations(io) : allocations;
+    }
+
+    CHECK_INT(io_testing_allocations(io), allocations);
+    CHECK(cache.bytes <= cache.bytes_max); /* CCH-1 */
+
+    /* Chunks of another kind do not keep out those that are in use now. */
+    for (int round = 0; round < 40; round++) {
+        CHECK(batch_put(&cache, &log, 2 * bytes, offset++));
+        cache_written(&cache, &log, log.bytes_unwritten);
+        allocations = round == 20 ? io_testing_allocations(io) : allocations;
+    }
+    CHECK_INT(io_testing_allocations(io), allocations);
+
+    cache_clear(&cache, &log);
+    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX);
     cache_deinit(&cache);
     io_destroy(io);
 }
