@@ -52,6 +52,15 @@
 /* Small parts of an append are gathered into writes of this size. */
 #define SEGMENT_GATHER_BYTES (256 * KIB)
 
+/* An append that begins with a batch of at least the first of these is written past the page
+ * cache, out of a buffer of the second: the device takes larger writes no faster, and they hold up
+ * the journal's. */
+#define SEGMENT_DIRECT_BATCH_BYTES  (256 * KIB)
+#define SEGMENT_DIRECT_BUFFER_BYTES (1 * MIB)
+
+/* Buffers for that, kept for reuse. */
+#define SEGMENT_DIRECT_BUFFERS_MAX 2
+
 /* Points and index entries that an append holds before it writes them. */
 #define SEGMENT_POINTS_BUFFERED 128
 

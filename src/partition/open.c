@@ -81,6 +81,10 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
     segment_files_init(&shard->files, io, SHARD_SEGMENT_HANDLES_MAX);
+    if (options->direct_batch_bytes > 0) {
+        shard->files.direct_batch_bytes = options->direct_batch_bytes;
+        shard->files.direct_buffer_bytes = options->direct_buffer_bytes;
+    }
 
     struct shard_report report = {.was_clean = true};
     enum pyr_err err = PYR_OK;

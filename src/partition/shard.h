@@ -32,15 +32,17 @@
 #include "partition/partition.h"
 
 struct shard_options {
-    struct folder *folder;    /* Kept until shard_close. */
-    uint32_t index;           /* Which of the folder's shards. */
-    uint64_t cache_bytes_max; /* Bound of the write cache. */
-    uint64_t buffer_time_ns;  /* The longest an append stays only in cache and journal. */
-    uint64_t wal_file_bytes;  /* 0: the default. */
-    uint32_t wal_files_max;   /* 0: the default. */
-    uint32_t wal_depth;       /* Flushes in flight; 0: the default. */
-    bool accepts_clock_step;  /* The operator confirms a step of the wall clock. */
-    bool without_direct;      /* For tests of the fall-back. */
+    struct folder *folder;        /* Kept until shard_close. */
+    uint32_t index;               /* Which of the folder's shards. */
+    uint64_t cache_bytes_max;     /* Bound of the write cache. */
+    uint64_t buffer_time_ns;      /* The longest an append stays only in cache and journal. */
+    uint64_t wal_file_bytes;      /* 0: the default. */
+    uint32_t wal_files_max;       /* 0: the default. */
+    uint32_t wal_depth;           /* Flushes in flight; 0: the default. */
+    uint32_t direct_batch_bytes;  /* See segment_files, likewise the next; 0: the default. */
+    uint32_t direct_buffer_bytes; /* A multiple of BLOCK_BYTES. */
+    bool accepts_clock_step;      /* The operator confirms a step of the wall clock. */
+    bool without_direct;          /* For tests of the fall-back. */
 };
 
 /* What opening found; sums over the shard's logs. */

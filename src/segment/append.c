@@ -32,6 +32,19 @@ static bool must_roll(const struct segment_log *log, const struct segment *last,
     return !is_empty && (is_old || last->shape.end.position >= log->bytes_max);
 }
 
+/* Whether @parts begin with a large batch of a log that nobody maps: they go past the page cache.
+ */
+static bool is_direct(const struct segment_log *log, const struct bytes *parts, size_t part_count)
+{
+    ASSERT(parts || part_count == 0);
+    ASSERT(log->files->direct_buffer_bytes % BLOCK_BYTES == 0);
+
+    struct segment_batch batch;
+    return !log->use_mmap && part_count > 0 &&
+           !segment_batch_peek(parts[0].data, (int64_t)parts[0].count, &batch) &&
+           batch.bytes >= log->files->direct_batch_bytes;
+}
+
 enum pyr_err segment_append_plan(struct segment_log *log,
                                  struct segment_append *job,
                                  const struct bytes *parts,
@@ -78,6 +91,10 @@ enum pyr_err segment_append_plan(struct segment_log *log,
         job->handle = segment_files_get(log->files, last, 0, true);
     }
     ASSERT(job->shape.end.offset == segment_log_point(log).offset);
+    if (is_direct(log, parts, part_count)) {
+        job->buffer.data = segment_files_take_buffer(log->files); /* Without it, as usual. */
+        job->buffer.count = log->files->direct_buffer_bytes;
+    }
     log->is_appending = true;
     return PYR_OK;
 }
@@ -202,6 +219,22 @@ static enum pyr_err add_part(struct segment_append *job,
     return PYR_OK;
 }
 
+/* Return the .log of @job past the page cache, or NULL where that cannot be. */
+static struct io_file *open_direct(struct segment_append *job)
+{
+    ASSERT(job->folder);
+    ASSERT(job->shape.end.position <= SEGMENT_BYTES_MAX);
+
+    char path[PATH_BYTES_MAX];
+    struct io_file *file = NULL;
+    if (!job->buffer.data || !segment_path(path, job->folder, job->shape.identity.offset_base,
+                                           SEGMENT_KIND_LOG, SEGMENT_SUFFIX_NONE)) {
+        return NULL;
+    }
+    int number = io_open(job->io, path, IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_DIRECT, &file);
+    return number == 0 ? file : NULL;
+}
+
 static enum pyr_err write_parts(struct segment_append *job)
 {
     ASSERT(job->handle);
@@ -220,6 +253,10 @@ static enum pyr_err write_parts(struct segment_append *job)
     writer.bytes_max = job->bytes_max;
     segment_writer_lend(&writer, SEGMENT_KIND_LOG, job->handle->log);
     segment_writer_lend(&writer, SEGMENT_KIND_DIGEST, job->handle->digest);
+    struct io_file *direct = open_direct(job);
+    if (direct) {
+        segment_writer_lend_direct(&writer, direct, job->buffer);
+    }
     for (size_t index = 0; index < job->part_count && !is_done && err == PYR_OK; index++) {
         err = add_part(job, &writer, job->parts[index], &is_done);
     }
@@ -227,6 +264,7 @@ static enum pyr_err write_parts(struct segment_append *job)
         err = segment_writer_flush(&writer, &job->error);
     }
     segment_writer_close(&writer);
+    io_close(job->io, direct);
     return err;
 }
 
@@ -305,6 +343,8 @@ enum pyr_err segment_append_apply(struct segment_log *log,
         job->fresh = NULL;
         segment_give_error(reterr, &job->error);
     }
+    segment_files_give_buffer(log->files, job->buffer.data);
+    job->buffer = (struct bytes_mut){.data = NULL};
     segment_handle_release(job->handle);
     job->handle = NULL;
     return job->err;

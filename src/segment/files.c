@@ -131,7 +131,12 @@ void segment_files_init(struct segment_files *files, struct io *io, uint32_t han
     ASSERT(files);
     ASSERT(io);
     ASSERT(handles_max > 0);
-    *files = (struct segment_files){.io = io, .handles_max = handles_max};
+    *files = (struct segment_files){
+        .io = io,
+        .handles_max = handles_max,
+        .direct_batch_bytes = SEGMENT_DIRECT_BATCH_BYTES,
+        .direct_buffer_bytes = SEGMENT_DIRECT_BUFFER_BYTES,
+    };
 }
 
 void segment_files_deinit(struct segment_files *files)
@@ -139,6 +144,33 @@ void segment_files_deinit(struct segment_files *files)
     ASSERT(!files->lru_last);
     ASSERT(files->handle_count == 0);
     ASSERT(!files->lru_first);
+
+    while (files->buffer_count > 0) {
+        io_free(files->io, files->buffers[--files->buffer_count]);
+    }
+}
+
+uint8_t *segment_files_take_buffer(struct segment_files *files)
+{
+    ASSERT(files->buffer_count <= SEGMENT_DIRECT_BUFFERS_MAX);
+    ASSERT(files->io);
+
+    if (files->buffer_count > 0) {
+        return files->buffers[--files->buffer_count];
+    }
+    return io_alloc(files->io, files->direct_buffer_bytes, BLOCK_BYTES);
+}
+
+void segment_files_give_buffer(struct segment_files *files, uint8_t *buffer)
+{
+    ASSERT(files->buffer_count <= SEGMENT_DIRECT_BUFFERS_MAX);
+    ASSERT(files->io);
+
+    if (buffer && files->buffer_count < SEGMENT_DIRECT_BUFFERS_MAX) {
+        files->buffers[files->buffer_count++] = buffer;
+        return;
+    }
+    io_free(files->io, buffer);
 }
 
 static void list_remove(struct segment_files *files, struct segment *segment)

@@ -25,6 +25,7 @@
 
 #include <stdatomic.h>
 
+#include "base/limits.h"
 #include "io/io.h"
 #include "segment/segment.h"
 
@@ -46,6 +47,10 @@ struct segment_files {
     uint32_t handle_count;
     struct segment *lru_first; /* Used longest ago. */
     struct segment *lru_last;
+    uint32_t direct_batch_bytes;  /* An append that begins with so large a batch is direct. */
+    uint32_t direct_buffer_bytes; /* In writes of at most so many. Both set by init. */
+    uint8_t *buffers[SEGMENT_DIRECT_BUFFERS_MAX]; /* For that; the first so many: */
+    uint32_t buffer_count;
 };
 
 /* How a handle is opened. */
@@ -71,6 +76,13 @@ MUST_CHECK enum pyr_err segment_handle_open(struct io *io,
                                             const struct segment_handle_options *options,
                                             struct segment_handle **ret_handle,
                                             struct pyr_error *reterr);
+
+/** Return a buffer of files->direct_buffer_bytes, or NULL if memory is short. Gives:
+ * segment_files_give_buffer. */
+uint8_t *segment_files_take_buffer(struct segment_files *files);
+
+/** Take @buffer back (NULL does nothing). */
+void segment_files_give_buffer(struct segment_files *files, uint8_t *buffer);
 
 /** Take one more count on @handle. Any thread. */
 void segment_handle_acquire(struct segment_handle *handle);

@@ -187,8 +187,9 @@ struct segment_append {
     size_t part_count;
     int64_t clock_ms;
     int64_t bytes_max;
-    bool has_prepared; /* A prepared file waits; taken if `fresh`. */
-    bool is_full;      /* The next append begins a segment. */
+    struct bytes_mut buffer; /* For writes past the page cache; NULL: none. */
+    bool has_prepared;       /* A prepared file waits; taken if `fresh`. */
+    bool is_full;            /* The next append begins a segment. */
     struct segment_epoch epochs[SEGMENT_APPEND_EPOCHS_MAX]; /* That began in this run. */
     uint32_t epoch_count;
     enum pyr_err err;

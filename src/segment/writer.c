@@ -110,56 +110,37 @@ static void allocate_ahead(struct segment_writer *writer, int64_t bytes)
     }
 }
 
-static enum pyr_err flush_log(struct segment_writer *writer, struct pyr_error *reterr)
-{
-    ASSERT(writer->gather || writer->gather_count == 0);
-    ASSERT(writer->gather_count <= SEGMENT_GATHER_BYTES);
-
-    struct bytes data = {.data = writer->gather, .count = writer->gather_count};
-    enum pyr_err err = write_at(writer, SEGMENT_KIND_LOG, data, writer->gather_position, reterr);
-    if (err == PYR_OK) {
-        writer->gather_position += (uint32_t)writer->gather_count;
-        writer->gather_count = 0;
-    }
-    return err;
-}
-
 /* Take @data, which goes right behind what is gathered. */
 static enum pyr_err gather(struct segment_writer *writer,
                            struct bytes data,
                            struct pyr_error *reterr)
 {
     ASSERT(data.count > 0);
-    ASSERT(writer->gather_count <= SEGMENT_GATHER_BYTES);
+    ASSERT(writer->shape->end.position >= data.count);
 
-    enum pyr_err err = PYR_OK;
     if (!writer->writes_log) {
         return PYR_OK;
     }
-    allocate_ahead(writer, (int64_t)writer->gather_position + (int64_t)writer->gather_count +
-                               (int64_t)data.count);
-    if (writer->gather_count + data.count > SEGMENT_GATHER_BYTES) {
-        err = flush_log(writer, reterr);
-    }
+    enum pyr_err err = need_file(writer, SEGMENT_KIND_LOG, IO_OPEN_CREATE, reterr);
     if (err != PYR_OK) {
         return err;
     }
-    if (data.count >= SEGMENT_GATHER_BYTES) {
-        ASSERT(writer->gather_count == 0);
-        err = write_at(writer, SEGMENT_KIND_LOG, data, writer->gather_position, reterr);
-        writer->gather_position += (uint32_t)data.count;
-        return err;
+    allocate_ahead(writer, (int64_t)writer->shape->end.position);
+    if (!writer->stream.file) {
+        segment_stream_init(&writer->stream, writer->io, writer->files[SEGMENT_KIND_LOG],
+                            (int64_t)writer->shape->end.position - (int64_t)data.count);
     }
-    if (!writer->gather) {
-        writer->gather = io_alloc(writer->io, SEGMENT_GATHER_BYTES, BLOCK_BYTES);
-    }
-    if (!writer->gather) {
-        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to gather batches");
-    }
-    ASSERT(writer->gather_count + data.count <= SEGMENT_GATHER_BYTES);
-    memcpy(writer->gather + writer->gather_count, data.data, data.count);
-    writer->gather_count += data.count;
-    return PYR_OK;
+    int number = segment_stream_put(&writer->stream, data);
+    return number == 0 ? PYR_OK : file_error(writer, SEGMENT_KIND_LOG, number, "write", reterr);
+}
+
+static enum pyr_err flush_log(struct segment_writer *writer, struct pyr_error *reterr)
+{
+    ASSERT(writer->shape);
+    ASSERT(writer->writes_log || !writer->stream.file);
+
+    int number = segment_stream_flush(&writer->stream);
+    return number == 0 ? PYR_OK : file_error(writer, SEGMENT_KIND_LOG, number, "write", reterr);
 }
 
 /* -- The side files -- */
@@ -262,7 +243,6 @@ enum pyr_err segment_writer_open(struct segment_writer *writer,
         .points = memory,
         .index = memory + POINTS_BYTES,
         .times = memory + POINTS_BYTES + INDEX_BYTES,
-        .gather_position = shape->end.position,
         .point_first = shape->point_count,
         .index_first = shape->index_count,
         .time_first = shape->time_count,
@@ -280,6 +260,18 @@ void segment_writer_lend(struct segment_writer *writer,
     ASSERT(!writer->files[kind]);
     writer->files[kind] = file;
     writer->is_borrowed[kind] = true;
+}
+
+void segment_writer_lend_direct(struct segment_writer *writer,
+                                struct io_file *direct,
+                                struct bytes_mut buffer)
+{
+    ASSERT(writer->files[SEGMENT_KIND_LOG]);
+    ASSERT(!writer->stream.file);
+
+    segment_stream_init(&writer->stream, writer->io, writer->files[SEGMENT_KIND_LOG],
+                        writer->shape->end.position);
+    segment_stream_lend(&writer->stream, direct, buffer);
 }
 
 enum pyr_err segment_writer_begin(struct segment_writer *writer, struct pyr_error *reterr)
@@ -380,8 +372,8 @@ enum pyr_err segment_writer_flush(struct segment_writer *writer, struct pyr_erro
     if (err == PYR_OK) {
         err = flush_sides(writer, reterr);
     }
-    if (err == PYR_OK && writer->writes_log) {
-        ASSERT(writer->gather_position == writer->shape->end.position);
+    if (err == PYR_OK && writer->stream.file) {
+        ASSERT(writer->stream.position == (int64_t)writer->shape->end.position);
     }
     return err;
 }
@@ -447,7 +439,7 @@ enum pyr_err segment_writer_end(struct segment_writer *writer, struct pyr_error 
 enum pyr_err segment_writer_sync(struct segment_writer *writer, struct pyr_error *reterr)
 {
     ASSERT(writer->shape);
-    ASSERT(writer->gather_count == 0);
+    ASSERT(writer->stream.count == 0);
 
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         if (!writer->files[kind]) {
@@ -464,8 +456,9 @@ enum pyr_err segment_writer_sync(struct segment_writer *writer, struct pyr_error
 
 void segment_writer_close(struct segment_writer *writer)
 {
-    ASSERT(writer->memory || !writer->gather);
+    ASSERT(writer->memory || !writer->stream.buffer);
 
+    segment_stream_deinit(&writer->stream);
     for (enum segment_kind kind = 0; kind < SEGMENT_KIND_COUNT; kind++) {
         if (writer->files[kind] && !writer->is_borrowed[kind]) {
             io_close(writer->io, writer->files[kind]);
@@ -474,9 +467,7 @@ void segment_writer_close(struct segment_writer *writer)
     }
     if (writer->memory) {
         io_free(writer->io, writer->memory);
-        io_free(writer->io, writer->gather);
         writer->memory = NULL;
-        writer->gather = NULL;
     }
 }
 

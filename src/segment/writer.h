@@ -5,9 +5,8 @@
  * Part of the path:  append, compact, recover -> [writer] -> files
  *
  * The writer walks the batches that it is given, adds each to the shape, and gathers three things:
- * the batches themselves (small ones are joined into one write, large ones go as they are), the
- * points, and Kafka's index entries. Recovery uses it without the first, to make the side files of
- * a .log that is there.
+ * the batches themselves (segment/stream), the points, and Kafka's index entries. Recovery uses it
+ * without the first, to make the side files of a .log that is there.
  *
  * Threads: one.   Memory: buffers from io_alloc, from open to close.
  */
@@ -15,6 +14,7 @@
 #define SEGMENT_WRITER_H
 
 #include "segment/chain.h"
+#include "segment/stream.h"
 
 /* One writer. Fields are its own. */
 struct segment_writer {
@@ -24,10 +24,8 @@ struct segment_writer {
     struct segment_shape *shape;
     struct io_file *files[SEGMENT_KIND_COUNT];
     bool is_borrowed[SEGMENT_KIND_COUNT];
-    uint8_t *memory; /* Points and entries, below. */
-    uint8_t *gather; /* Made at the first batch. */
-    size_t gather_count;
-    uint32_t gather_position; /* Where it goes in the .log. */
+    uint8_t *memory;              /* Points and entries, below. */
+    struct segment_stream stream; /* The .log. */
     uint8_t *points;
     uint32_t point_first; /* Slot of the first one held. */
     uint32_t point_count;
@@ -54,6 +52,12 @@ MUST_CHECK enum pyr_err segment_writer_open(struct segment_writer *writer,
 void segment_writer_lend(struct segment_writer *writer,
                          enum segment_kind kind,
                          struct io_file *file);
+
+/** Let @writer, whose .log is lent and which has no batch yet, write large pieces of it past the
+ * page cache, with @direct out of @buffer; see segment_stream_lend. Borrows. */
+void segment_writer_lend_direct(struct segment_writer *writer,
+                                struct io_file *direct,
+                                struct bytes_mut buffer);
 
 /** Make the files of the writer's segment, empty but for the header and the START point; the .log
  * only if it writes it and none was lent. */

@@ -165,6 +165,8 @@ enum pyr_err shard_case_open(struct shard_life *life)
         .buffer_time_ns = 5000000,
         .wal_file_bytes = 64 * UINT64_C(1024),
         .wal_files_max = 4,
+        .direct_batch_bytes = 600, /* Both ways to a segment, mixed. */
+        .direct_buffer_bytes = 2 * BLOCK_BYTES,
     };
     err = shard_open(life->loop, &options, &life->shard, &life->report, &life->error);
     if (err == PYR_OK) {

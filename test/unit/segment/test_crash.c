@@ -30,6 +30,7 @@ struct life {
     struct known known[CLAIMS_MAX];
     uint64_t known_count;
     int64_t dropped_max; /* Records that compaction may have taken. */
+    bool is_direct;      /* Appends go past the page cache, in larger segments and batches. */
     enum pyr_err err;    /* Of the first call that failed. */
 };
 
@@ -157,13 +158,30 @@ static void live(struct life *life)
     (void)append_and_sync(life, 3);
 }
 
-static void begin(struct life *life)
+/* Set up @log in @sim; if @is_direct, so that its appends cover whole blocks past the page cache.
+ */
+static void log_init(struct log_case *log, struct sim *sim, bool is_direct)
 {
-    *life = (struct life){.disk = sim_disk_create()};
+    log_case_init(log, sim_io(sim), "/log", is_direct ? 5 * BLOCK_BYTES : 2048);
+    if (is_direct) {
+        log->files.direct_batch_bytes = 1;
+        log->files.direct_buffer_bytes = 2 * BLOCK_BYTES;
+        log->value_bytes = 400;
+    }
+}
+
+static void begin_life(struct life *life, bool is_direct)
+{
+    *life = (struct life){.disk = sim_disk_create(), .is_direct = is_direct};
     life->sim = sim_create(&(struct sim_options){.disk = life->disk, .seed = 5});
-    log_case_init(&life->log, sim_io(life->sim), "/log", 2048);
+    log_init(&life->log, life->sim, is_direct);
     CHECK_INT(io_sync_folder(sim_io(life->sim), "/"), 0);
     CHECK_INT(log_case_open(&life->log), PYR_OK);
+}
+
+static void begin(struct life *life)
+{
+    begin_life(life, false);
 }
 
 static void end(struct life *life)
@@ -177,12 +195,15 @@ static void end(struct life *life)
 
 /* Open @disk under @known and check that it holds what that names. Returns whether it does, and
  * prints why not. */
-static bool holds(struct sim_disk *disk, const struct known *known, const char *where)
+static bool holds(struct sim_disk *disk,
+                  const struct known *known,
+                  bool is_direct,
+                  const char *where)
 {
     struct sim *sim = sim_create(&(struct sim_options){.disk = disk, .seed = 6});
     struct log_case log;
     bool is_good = false;
-    log_case_init(&log, sim_io(sim), "/log", 2048);
+    log_init(&log, sim, is_direct);
     log.start = known->claim.offset_start;
     enum pyr_err err =
         segment_log_open(&log.options, &known->claim, &log.report, &log.log, &log.error);
@@ -210,39 +231,63 @@ static bool holds(struct sim_disk *disk, const struct known *known, const char *
     return is_good;
 }
 
-/* Every operation of the life, each kind of crash behind it (mutant no_folder_sync). */
-TEST(segment_crash, leaves_what_was_claimed)
+/* Hold every operation of @life, recorded, with each kind of crash behind it, against its claim. */
+static void crash_everywhere(struct life *life)
 {
-    static struct life life;
-
     static const enum sim_crash crashes[] = {SIM_CRASH_NONE, SIM_CRASH_ALL, SIM_CRASH_SECTORS,
                                              SIM_CRASH_RANDOM, SIM_CRASH_RANDOM};
 
     uint64_t bad = 0;
-    begin(&life);
-    know(&life, &(struct segment_claim){0}, 0);
-    sim_record_start(life.disk);
-    sim_record_mark(life.disk, 0);
-
-    live(&life);
-
-    CHECK_INT(life.err, PYR_OK);
-    sim_record_stop(life.disk);
-    size_t events = sim_record_count(life.disk);
+    size_t events = sim_record_count(life->disk);
     CHECK(events > 200);
     for (size_t index = 0; index < events && bad < 5; index++) {
         for (size_t how = 0; how < sizeof crashes / sizeof crashes[0]; how++) {
             uint64_t mark = 0;
             char where[200];
             struct sim_disk *disk =
-                sim_record_image(life.disk, index, crashes[how], 1000 * index + how, &mark);
+                sim_record_image(life->disk, index, crashes[how], 1000 * index + how, &mark);
             (void)snprintf(where, sizeof where, "event %zu (%s), crash %zu, claim %llu", index,
-                           sim_record_text(life.disk, index), how, (unsigned long long)mark);
-            bad += !holds(disk, &life.known[mark], where);
+                           sim_record_text(life->disk, index), how, (unsigned long long)mark);
+            bad += !holds(disk, &life->known[mark], life->is_direct, where);
             sim_disk_destroy(disk);
         }
     }
     CHECK_INT(bad, 0);
+}
+
+/* Record @life from its beginning to its end. */
+static void record_life(struct life *life)
+{
+    know(life, &(struct segment_claim){0}, 0);
+    sim_record_start(life->disk);
+    sim_record_mark(life->disk, 0);
+    live(life);
+    CHECK_INT(life->err, PYR_OK);
+    sim_record_stop(life->disk);
+}
+
+/* Every operation of the life, each kind of crash behind it (mutant no_folder_sync). */
+TEST(segment_crash, leaves_what_was_claimed)
+{
+    static struct life life;
+    begin(&life);
+
+    record_life(&life);
+
+    crash_everywhere(&life);
+    end(&life);
+}
+
+/* The same where blocks are written past the page cache: a block that holds claimed bytes must not
+ * be among them (SEG-12). */
+TEST(segment_crash, leaves_what_was_claimed_past_the_page_cache)
+{
+    static struct life life;
+    begin_life(&life, true);
+
+    record_life(&life);
+
+    crash_everywhere(&life);
     end(&life);
 }
 
@@ -270,7 +315,7 @@ static void fail_each(enum sim_kind kind, int error)
         (void)snprintf(where, sizeof where, "kind %d, failure %llu", (int)kind,
                        (unsigned long long)nth);
         struct sim_disk *disk = sim_disk_crash(life.disk, SIM_CRASH_NONE, nth);
-        bad += !holds(disk, &known, where);
+        bad += !holds(disk, &known, false, where);
         sim_disk_destroy(disk);
         sim_destroy(life.sim);
         sim_disk_destroy(life.disk);
@@ -330,7 +375,7 @@ TEST(segment_failure, of_every_allocation_loses_nothing)
         log_case_close(&life.log);
         CHECK_INT(io_testing_allocations_live(sim_io(life.sim)), 0);
         (void)snprintf(where, sizeof where, "allocation %llu", (unsigned long long)nth);
-        bad += !holds(life.disk, &known, where);
+        bad += !holds(life.disk, &known, false, where);
         sim_destroy(life.sim);
         sim_disk_destroy(life.disk);
     }
