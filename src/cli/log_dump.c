@@ -268,6 +268,58 @@ static void flush_dump(const struct dump *dump, const struct wal_flush_header *h
                  header->bytes, mark);
 }
 
+/* Print the flushes that @next gives, with their entries. *@ret_is_damage: @next met damage. */
+static enum pyr_err flushes_dump(struct dump *dump,
+                                 struct wal_inspect *inspect,
+                                 enum pyr_err (*next)(struct wal_inspect *inspect,
+                                                      const struct wal_flush_header **ret_header,
+                                                      struct pyr_error *reterr),
+                                 bool *ret_is_damage,
+                                 struct pyr_error *reterr)
+{
+    const struct wal_flush_header *header = NULL;
+    bool shows_flush = !dump->options->log && !dump->options->shows_records;
+    enum pyr_err err = PYR_OK;
+    while (err == PYR_OK && !dump_is_full(dump)) {
+        err = next(inspect, &header, reterr);
+        *ret_is_damage = err == PYR_ERR_CORRUPT;
+        if (err != PYR_OK || !header) {
+            break;
+        }
+        if (shows_flush) {
+            flush_dump(dump, header);
+        }
+        struct wal_inspect_entry entry;
+        while (err == PYR_OK && !dump_is_full(dump) && wal_inspect_entry(inspect, &entry)) {
+            err = entry_dump(dump, &entry, reterr);
+        }
+    }
+    return err;
+}
+
+/* Print what is whole behind the damage that @error tells of, and that a repair loses. The damage
+ * stays the command's result. */
+static enum pyr_err rest_dump(struct dump *dump,
+                              struct wal_inspect *inspect,
+                              const struct pyr_error *error)
+{
+    struct wal_inspect_end end;
+    struct pyr_error rest_error;
+    bool is_damage = false;
+    wal_inspect_end(inspect, &end);
+    ASSERT(error->code == PYR_ERR_CORRUPT);
+    if (dump->options->is_json) {
+        (void)printf("{");
+        json_field(false, "damage", error->message);
+        (void)printf(",\"position\":%" PRIu64 "}\n", end.position);
+    } else {
+        (void)printf("Damaged at %" PRIu64 ". What follows is whole, and lost by a repair:\n",
+                     end.position);
+    }
+    enum pyr_err err = flushes_dump(dump, inspect, wal_inspect_rest, &is_damage, &rest_error);
+    return err == PYR_ERR_IO || err == PYR_ERR_NO_MEMORY ? err : PYR_ERR_CORRUPT;
+}
+
 /* Print the journal of shard @index from its checkpoint on. */
 static enum pyr_err journal_dump(struct dump *dump, uint32_t index, struct pyr_error *reterr)
 {
@@ -277,24 +329,18 @@ static enum pyr_err journal_dump(struct dump *dump, uint32_t index, struct pyr_e
         return err;
     }
     ASSERT(inspect != NULL);
-    const struct wal_flush_header *header = NULL;
     if (!dump->options->is_json) {
         (void)printf("%16s  %-15s %-24s %14s %6s %10s\n", "POSITION", "ENTRY", "LOG", "OFFSET",
                      "EPOCH", "BYTES");
     }
-    while (err == PYR_OK && !dump_is_full(dump)) {
-        err = wal_inspect_flush(inspect, &header, reterr);
-        if (err != PYR_OK || !header) {
-            break;
-        }
-        bool shows_flush = !dump->options->log && !dump->options->shows_records;
-        if (shows_flush) {
-            flush_dump(dump, header);
-        }
-        struct wal_inspect_entry entry;
-        while (err == PYR_OK && !dump_is_full(dump) && wal_inspect_entry(inspect, &entry)) {
-            err = entry_dump(dump, &entry, reterr);
-        }
+    struct pyr_error error = {.code = PYR_OK};
+    bool is_damage = false;
+    err = flushes_dump(dump, inspect, wal_inspect_flush, &is_damage, &error);
+    if (is_damage) {
+        err = rest_dump(dump, inspect, &error);
+    }
+    if (err != PYR_OK) {
+        *reterr = error;
     }
     wal_inspect_close(inspect);
     return err;
@@ -392,7 +438,9 @@ static const char *const dump_usage[] = {
 };
 static const char *const dump_about[] = {
     "Prints the batches in the segment files of the store's folder DIR, or, with --wal, the",
-    "entries that a start would replay. Nothing may have the store open; nothing is changed.",
+    "entries that a start would replay, and those behind a damage that makes it refuse. Nothing "
+    "may",
+    "have the store open; nothing is changed.",
     NULL,
 };
 static const char *const dump_examples[] = {

@@ -297,6 +297,17 @@ TEST(log_repair, says_what_is_lost_and_cuts_only_when_told)
     check_end(PROGRAM("pyralog-load", "--embedded=store", "--count=1"), 3, "pyralog log repair");
     check_end(PROGRAM("pyralog", "log", "verify", "store"), 3, "");
 
+    program = PROGRAM("pyralog", "log", "dump", "--wal", "store");
+    const char *behind = strstr(program->out, "\nDamaged at ");
+    CHECK(behind != NULL);
+    check_contains(behind, "append          load-0 ");
+    check_end(program, 3, "00000000.wal' at position ");
+    program = PROGRAM("pyralog", "log", "dump", "--wal", "--records", "--json", "store");
+    behind = strstr(program->out, "\n{\"damage\":\"'");
+    CHECK(behind != NULL);
+    check_contains(behind + 1, "\n{\"log\":\"load-0\"");
+    check_end(program, 3, "00000000.wal' at position ");
+
     program = PROGRAM("pyralog", "log", "repair", "--dry-run", "store");
     check_contains(program->out, "load-0: it will end at offset ");
     check_contains(program->out, "can still be read behind the damage");
