@@ -153,7 +153,7 @@
 #define WAL_CHECKPOINT_BYTES_MAX (64 * MIB)
 
 /* The pieces of the write cache: small for quiet partitions, doubling up to what makes a good
- * write. */
+ * write, and half of a large page (io/io.h). */
 #define CACHE_CHUNK_BYTES_MIN ((size_t)(16 * KIB))
 #define CACHE_CHUNK_BYTES_MAX ((size_t)(1 * MIB))
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -98,7 +99,7 @@ const char *io_describe(const struct io *io)
 
 /* -- Memory, time, randomness -- */
 
-void *io_alloc(struct io *io, size_t count, size_t alignment)
+static void *memory_take(struct io *io, size_t count, size_t alignment, bool is_zeroed)
 {
     ASSERT(io);
     ASSERT(count > 0);
@@ -109,17 +110,32 @@ void *io_alloc(struct io *io, size_t count, size_t alignment)
     if (number == atomic_load_explicit(&io->allocation_fail_at, memory_order_relaxed)) {
         return NULL;
     }
-
     void *memory = NULL;
     if (alignment <= _Alignof(max_align_t)) {
-        memory = calloc(1, count);
-    } else if (posix_memalign(&memory, alignment, count) == 0) {
-        memset(memory, 0, count);
-    } else {
+        memory = is_zeroed ? calloc(1, count) : malloc(count);
+    } else if (posix_memalign(&memory, alignment, count) != 0) {
         memory = NULL;
+    } else if (is_zeroed) {
+        memset(memory, 0, count);
     }
     if (memory) {
         (void)atomic_fetch_add_explicit(&io->allocations_live, 1, memory_order_relaxed);
+    }
+    return memory;
+}
+
+void *io_alloc(struct io *io, size_t count, size_t alignment)
+{
+    return memory_take(io, count, alignment, true);
+}
+
+void *io_alloc_raw(struct io *io, size_t count, size_t alignment)
+{
+    void *memory = memory_take(io, count, alignment, false);
+    bool is_large = alignment >= IO_LARGE_PAGE_BYTES && count >= IO_LARGE_PAGE_BYTES;
+    if (memory && is_large) {
+        /* A wish: where it is refused, the pages are small ones. */
+        (void)madvise(memory, count - count % IO_LARGE_PAGE_BYTES, MADV_HUGEPAGE);
     }
     return memory;
 }

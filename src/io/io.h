@@ -47,6 +47,9 @@ struct io_loop;
 
 #define IO_TIME_NEVER UINT64_MAX
 
+/* The large page of most hosts; an alignment that asks io_alloc_raw for such pages. */
+#define IO_LARGE_PAGE_BYTES ((size_t)2 << 20)
+
 /* The longest text of io_describe, with its closing zero. */
 #define IO_DESCRIPTION_BYTES_MAX 96
 
@@ -89,6 +92,12 @@ const char *io_describe(const struct io *io);
 /** Return @count zeroed bytes at @alignment (a power of two), or NULL. Gives: io_free. Any thread.
  */
 void *io_alloc(struct io *io, size_t count, size_t alignment);
+
+/** Return @count bytes as io_alloc does, but of any content: for large buffers whose every byte is
+ * written before it is read. At an alignment of IO_LARGE_PAGE_BYTES it is made of large pages where
+ * the host has them, which are touched first, and moved to and from the device, at a fraction of
+ * the cost. Gives: io_free. Any thread. */
+void *io_alloc_raw(struct io *io, size_t count, size_t alignment);
 
 /** Free what io_alloc gave (NULL does nothing). Any thread. */
 void io_free(struct io *io, void *memory);

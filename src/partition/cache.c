@@ -20,17 +20,89 @@ void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
     *cache = (struct cache){.io = io, .bytes_max = bytes_max};
 }
 
-/* Give the chunk that was kept last back to the heap. */
-static void free_drop_first(struct cache *cache)
-{
-    struct cache_chunk *chunk = cache->free_first;
-    ASSERT(chunk);
-    ASSERT(cache->free_bytes >= chunk->bytes_max);
+/* -- The free list: large chunks, kept warm -- */
 
-    cache->free_first = chunk->next;
+ASSERT_STATIC(2 * CACHE_CHUNK_BYTES_MAX == IO_LARGE_PAGE_BYTES, "two chunks make a large page");
+
+static void free_push(struct cache_chunk *chunk)
+{
+    ASSERT(!chunk->is_free);
+    ASSERT(chunk->bytes_max >= CACHE_CHUNK_BYTES_MAX);
+
+    struct cache *cache = chunk->cache;
+    chunk->is_free = true;
+    chunk->free_prev = NULL;
+    chunk->next = cache->free_first;
+    if (cache->free_first) {
+        cache->free_first->free_prev = chunk;
+    }
+    cache->free_first = chunk;
+    cache->free_bytes += chunk->bytes_max;
+}
+
+static void free_remove(struct cache_chunk *chunk)
+{
+    ASSERT(chunk->is_free);
+    ASSERT(chunk->cache->free_bytes >= chunk->bytes_max);
+
+    struct cache *cache = chunk->cache;
+    if (chunk->free_prev) {
+        chunk->free_prev->next = chunk->next;
+    } else {
+        ASSERT(cache->free_first == chunk);
+        cache->free_first = chunk->next;
+    }
+    if (chunk->next) {
+        chunk->next->free_prev = chunk->free_prev;
+    }
+    chunk->next = NULL;
+    chunk->is_free = false;
     cache->free_bytes -= chunk->bytes_max;
-    io_free(cache->io, chunk->data);
-    io_free(cache->io, chunk);
+}
+
+/* Put the two halves of a fresh large page into the free list. */
+static bool pair_create(struct cache *cache)
+{
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+
+    struct cache_chunk *pair = io_alloc(cache->io, 2 * sizeof *pair, _Alignof(struct cache_chunk));
+    if (!pair) {
+        return false;
+    }
+    uint8_t *data = io_alloc_raw(cache->io, IO_LARGE_PAGE_BYTES, IO_LARGE_PAGE_BYTES);
+    if (!data) {
+        io_free(cache->io, pair);
+        return false;
+    }
+    for (size_t half = 2; half-- > 0;) {
+        pair[half] = (struct cache_chunk){.cache = cache,
+                                          .twin = &pair[1 - half],
+                                          .data = data + half * CACHE_CHUNK_BYTES_MAX,
+                                          .bytes_max = CACHE_CHUNK_BYTES_MAX};
+        free_push(&pair[half]);
+    }
+    return true;
+}
+
+/* Give the free @chunk back to the heap, unless the other half of its large page is in use. */
+static void free_drop(struct cache_chunk *chunk)
+{
+    ASSERT(chunk->is_free);
+
+    struct io *io = chunk->cache->io;
+    struct cache_chunk *twin = chunk->twin;
+    if (twin && !twin->is_free) {
+        return; /* CCH-4 */
+    }
+    free_remove(chunk);
+    struct cache_chunk *first = chunk;
+    if (twin) {
+        ASSERT(twin->twin == chunk);
+        free_remove(twin);
+        first = twin->data < chunk->data ? twin : chunk;
+    }
+    io_free(io, first->data);
+    io_free(io, first);
 }
 
 /* Take a kept chunk of exactly @bytes_max, or NULL. Batches of one size need chunks of one size: if
@@ -43,16 +115,14 @@ static struct cache_chunk *free_take(struct cache *cache, size_t bytes_max)
     if (bytes_max < CACHE_CHUNK_BYTES_MAX) {
         return NULL;
     }
-    struct cache_chunk **at = &cache->free_first;
-    while (*at && (*at)->bytes_max != bytes_max) {
-        at = &(*at)->next;
+    struct cache_chunk *chunk = cache->free_first;
+    while (chunk && chunk->bytes_max != bytes_max) {
+        chunk = chunk->next;
     }
-    struct cache_chunk *chunk = *at;
     if (chunk) {
-        *at = chunk->next;
-        cache->free_bytes -= bytes_max;
+        free_remove(chunk);
     } else if (cache->free_first) {
-        free_drop_first(cache);
+        free_drop(cache->free_first);
     }
     return chunk;
 }
@@ -64,10 +134,12 @@ void cache_deinit(struct cache *cache)
     ASSERT(!cache->evictable_first);
 
     while (cache->free_first) {
-        free_drop_first(cache);
+        free_drop(cache->free_first);
     }
     ASSERT(cache->free_bytes == 0);
 }
+
+/* -- Chunks -- */
 
 static void chunk_retire(struct cache_chunk *chunk)
 {
@@ -77,15 +149,15 @@ static void chunk_retire(struct cache_chunk *chunk)
     ASSERT(cache->bytes >= chunk->bytes_max);
 
     cache->bytes -= chunk->bytes_max;
-    if (chunk->bytes_max >= CACHE_CHUNK_BYTES_MAX &&
-        cache->free_bytes + chunk->bytes_max <= CACHE_FREE_BYTES_MAX) {
-        chunk->next = cache->free_first;
-        cache->free_first = chunk;
-        cache->free_bytes += chunk->bytes_max;
+    if (chunk->bytes_max < CACHE_CHUNK_BYTES_MAX) {
+        io_free(cache->io, chunk->data);
+        io_free(cache->io, chunk);
         return;
     }
-    io_free(cache->io, chunk->data);
-    io_free(cache->io, chunk);
+    free_push(chunk);
+    if (cache->free_bytes > CACHE_FREE_BYTES_MAX) {
+        free_drop(chunk);
+    }
 }
 
 void cache_chunk_acquire(struct cache_chunk *chunk)
@@ -192,11 +264,14 @@ static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
     if (chunk) {
         return chunk;
     }
+    if (bytes_max == CACHE_CHUNK_BYTES_MAX) {
+        return pair_create(cache) ? free_take(cache, bytes_max) : NULL;
+    }
     chunk = io_alloc(cache->io, sizeof *chunk, _Alignof(struct cache_chunk));
     if (!chunk) {
         return NULL;
     }
-    chunk->data = io_alloc(cache->io, bytes_max, BLOCK_BYTES);
+    chunk->data = io_alloc_raw(cache->io, bytes_max, BLOCK_BYTES);
     if (!chunk->data) {
         io_free(cache->io, chunk);
         return NULL;
@@ -240,6 +315,7 @@ static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_
 
     *chunk = (struct cache_chunk){.cache = cache,
                                   .references = 1,
+                                  .twin = chunk->twin,
                                   .data = chunk->data,
                                   .bytes_max = bytes_max,
                                   .offset_first = -1,

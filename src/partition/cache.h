@@ -15,6 +15,10 @@
  *                  written    written     ^ written up to here      ^ reserve() hands out this
  *                  (may be evicted)
  *
+ * Chunks of 1 MiB are made two at a time, as the halves of one large page: a log that grows, and
+ * above all a replay, which fills the whole cache in one go, then waits for a page fault every 2
+ * MiB instead of every 4 KiB. The half that is not needed yet waits in the free list.
+ *
  * All chunks of a shard are counted against one bound. What is written to segments stays readable
  * until its memory is needed, oldest first; what is not written is never dropped: reserve() fails
  * instead (back-pressure), and the caller waits for a flush.
@@ -24,6 +28,7 @@
  *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built
  *          in it
  *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
+ *   CCH-4  memory of a large page is given back only when both its halves are free
  *
  * Threads: the shard's owner. A reader that holds a reference may read bytes below the committed
  * end without it.   Memory: chunks come from io_alloc and are reused through a free list.
@@ -42,6 +47,9 @@ struct cache_chunk {
     struct cache *cache;
     atomic_uint references;         /* The list holds one while the chunk is in it. */
     struct cache_chunk *next;       /* Next of the same partition, or of the free list. */
+    struct cache_chunk *free_prev;  /* The one before it in the free list. */
+    struct cache_chunk *twin;       /* The other half of its large page; NULL: it stands alone. */
+    bool is_free;                   /* It stands in the free list. */
     struct cache_chunk *evict_prev; /* Neighbours in the list of evictable chunks. */
     struct cache_chunk *evict_next;
     bool is_evictable; /* It stands in that list. */

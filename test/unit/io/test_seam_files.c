@@ -376,6 +376,30 @@ TEST(io_alloc, fails_the_nth_time_when_told)
     io_destroy(io);
 }
 
+/* Memory in large pages is memory like any other: aligned, whole, counted, and made to fail. */
+TEST(io_alloc_raw, gives_large_pages_that_are_counted_and_fail_when_told)
+{
+    struct io *io = seam_create(&(struct seam_options){0});
+    size_t count = IO_LARGE_PAGE_BYTES + BLOCK_BYTES;
+
+    io_testing_fail_allocation(io, 2);
+    uint8_t *first = io_alloc_raw(io, count, IO_LARGE_PAGE_BYTES);
+    uint8_t *second = io_alloc_raw(io, count, IO_LARGE_PAGE_BYTES);
+    uint8_t *third = io_alloc_raw(io, 100, 8);
+
+    CHECK(first);
+    CHECK(!second);
+    CHECK(third);
+    CHECK_INT((uintptr_t)first % IO_LARGE_PAGE_BYTES, 0);
+    CHECK_INT(io_testing_allocations_live(io), 2);
+    memset(first, 1, count);
+    CHECK_INT(first[count - 1], 1);
+    io_free(io, third);
+    io_free(io, first);
+    CHECK_INT(io_testing_allocations_live(io), 0);
+    io_destroy(io);
+}
+
 TEST(io_open, reports_no_memory_and_leaks_nothing)
 {
     struct io *io = seam_create(&(struct seam_options){0});

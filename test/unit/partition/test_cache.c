@@ -177,6 +177,40 @@ TEST(cache_reserve, keeps_the_chunk_in_which_a_batch_is_built)
     io_destroy(io);
 }
 
+/* CCH-4: the halves of a large page are used one by one, and its memory goes when both are free. */
+TEST(cache_reserve, gives_a_large_page_back_with_its_second_half_only)
+{
+    struct io *io = world_open();
+    struct cache cache;
+    struct cache_log log = {.chunk_bytes = CACHE_CHUNK_BYTES_MAX};
+    uint32_t chunks = (uint32_t)(2 * CACHE_FREE_BYTES_MAX / CACHE_CHUNK_BYTES_MAX);
+    cache_init(&cache, io, 2 * chunks * CACHE_CHUNK_BYTES_MAX);
+    uint64_t before = io_testing_allocations_live(io);
+    for (uint32_t index = 0; index < chunks; index++) {
+        CHECK(batch_put(&cache, &log, CACHE_CHUNK_BYTES_MAX, index));
+    }
+    CHECK_INT(io_testing_allocations_live(io) - before, chunks); /* Two for each two. */
+    CHECK_INT(cache.free_bytes, 0);
+    cache_written(&cache, &log, log.bytes_unwritten);
+
+    struct cache_chunk *first = cache_acquire(&log, 0);
+    struct cache_chunk *odd = cache_acquire(&log, 3);
+    cache_clear(&cache, &log);
+
+    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX + 2 * CACHE_CHUNK_BYTES_MAX);
+    CHECK(first->twin->is_free && !first->is_free);
+    first->twin->data[0] = 1; /* Still there, as is all that the readers hold. */
+    CHECK_INT(get_be64(odd->data), 3);
+    cache_chunk_release(first);
+    cache_chunk_release(odd);
+    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX);
+    CHECK_INT(cache.bytes, 0);
+    CHECK_INT((io_testing_allocations_live(io) - before) * CACHE_CHUNK_BYTES_MAX, cache.free_bytes);
+    cache_deinit(&cache);
+    CHECK_INT(io_testing_allocations_live(io), before);
+    io_destroy(io);
+}
+
 /* A truncation takes whole batches off the end and leaves the rest readable. */
 TEST(cache_truncate, cuts_at_a_batch)
 {
