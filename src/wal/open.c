@@ -107,6 +107,7 @@ static enum pyr_err options_fit(struct wal *wal, struct pyr_error *reterr)
 
 static uint8_t *memory_take(struct wal *wal, size_t bytes)
 {
+    ASSERT(wal->io);
     ASSERT(bytes > 0);
 
     return io_alloc(wal->io, bytes, BLOCK_BYTES);
@@ -129,7 +130,8 @@ static bool flushes_alloc(struct wal *wal)
         bool is_large = index + 1 == wal->flush_count;
         flush->capacity = (uint32_t)(is_large ? large : usual);
         flush->wal = wal;
-        flush->data = memory_take(wal, flush->capacity);
+        /* Entries, padding and header are all written before they go to the device. */
+        flush->data = io_alloc_raw(wal->io, flush->capacity, BLOCK_BYTES);
         if (!flush->data) {
             return false;
         }
@@ -431,6 +433,8 @@ enum pyr_err wal_open(struct io_loop *loop,
                                       .start = wal->resume,
                                       .checkpoint_number = wal->checkpoint.number,
                                       .checkpoint_durable_upto = wal->replay_durable_upto,
+                                      .has_run = true,
+                                      .run = wal->run,
                                       .verify = options->verify,
                                       .verify_ctx = options->verify_ctx,
                                   });

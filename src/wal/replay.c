@@ -29,98 +29,31 @@ void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options 
         .good_end = options->start.position,
         .report = {.position = options->start.position, .run = options->start.run},
     };
+    wal_window_init(&replay->window, options->files);
 }
 
 void wal_replay_deinit(struct wal_replay *replay)
 {
-    ASSERT(replay->window || replay->window_bytes == 0);
-    ASSERT(replay->count <= replay->window_bytes);
+    ASSERT(replay);
+    ASSERT(replay->at <= replay->end || replay->end == 0);
 
-    if (replay->window) {
-        io_free(replay->options.files->io, replay->window);
-    }
+    wal_window_deinit(&replay->window);
     *replay = (struct wal_replay){0};
 }
 
-/* -- The window -- */
-
-/* Make the window hold at least @bytes. */
-static enum pyr_err window_grow(struct wal_replay *replay, size_t bytes, struct pyr_error *reterr)
+/* Give @bytes of @file at @position, until the next call. */
+static enum pyr_err look_at(struct wal_replay *replay,
+                            const struct wal_file *file,
+                            int64_t position,
+                            size_t bytes,
+                            const uint8_t **ret_data,
+                            struct pyr_error *reterr)
 {
-    ASSERT(replay->count <= replay->window_bytes);
-    ASSERT(bytes % BLOCK_BYTES == 0);
+    ASSERT(replay->options.files == replay->window.files);
 
-    if (replay->window_bytes >= bytes) {
-        return PYR_OK;
-    }
-    uint64_t file_bytes = replay->options.files->identity.file_bytes;
-    uint64_t wanted = file_bytes < WAL_WINDOW_BYTES ? file_bytes : WAL_WINDOW_BYTES;
-    wanted = bytes > wanted ? bytes : wanted;
-    struct io *io = replay->options.files->io;
-    uint8_t *window = io_alloc(io, (size_t)wanted, BLOCK_BYTES);
-    if (!window) {
-        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to read %llu bytes of the journal",
-                       (unsigned long long)wanted);
-    }
-    if (replay->window) {
-        memcpy(window, replay->window, replay->count);
-        io_free(io, replay->window);
-    }
-    replay->window = window;
-    replay->window_bytes = (size_t)wanted;
-    return PYR_OK;
-}
-
-/* Give @bytes of @file at @position; they stay where they are until the next call. What the window
- * holds from there on is kept, the rest is read. */
-static enum pyr_err window_need(struct wal_replay *replay,
-                                const struct wal_file *file,
-                                int64_t position,
-                                size_t bytes,
-                                const uint8_t **ret_data,
-                                struct pyr_error *reterr)
-{
-    ASSERT(file->file);
-    ASSERT(bytes > 0);
-
-    const struct wal_files *files = replay->options.files;
-    int64_t file_bytes = (int64_t)files->identity.file_bytes;
-    ASSERT(position % BLOCK_BYTES == 0);
-    ASSERT(position + (int64_t)bytes <= file_bytes);
-
-    int64_t end = replay->position + (int64_t)replay->count;
-    bool is_near = file == replay->file && position >= replay->position && position <= end;
-    if (is_near && end - position >= (int64_t)bytes) {
-        *ret_data = replay->window + (position - replay->position);
-        return PYR_OK;
-    }
-    enum pyr_err err = window_grow(replay, bytes, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    size_t kept = is_near ? (size_t)(end - position) : 0;
-    if (kept > 0) {
-        memmove(replay->window, replay->window + (position - replay->position), kept);
-    }
-    int64_t left = file_bytes - position;
-    size_t wanted = left < (int64_t)replay->window_bytes ? (size_t)left : replay->window_bytes;
-    ASSERT(wanted >= bytes);
-    replay->count = 0;
-    int error = wal_disk_read(files->io, file->file,
-                              (struct bytes_mut){replay->window + kept, wanted - kept},
-                              position + (int64_t)kept);
-    if (error != 0) {
-        char path[PATH_BYTES_MAX];
-        wal_files_path(files, file->slot, path);
-        return err_set_errno(reterr, error, "read '%s' at position %lld", path,
-                             (long long)position);
-    }
-    replay->report.bytes_scanned += wanted - kept;
-    replay->file = file;
-    replay->position = position;
-    replay->count = wanted;
-    *ret_data = replay->window;
-    return PYR_OK;
+    enum pyr_err err = wal_window_need(&replay->window, file, position, bytes, ret_data, reterr);
+    replay->report.bytes_scanned = replay->window.bytes_read;
+    return err;
 }
 
 /* -- One flush -- */
@@ -191,11 +124,11 @@ static bool entries_are_good(struct wal_replay *replay)
 }
 
 /* Judge what stands at @position of @file, and make it the current flush if its header fits. */
-static enum pyr_err flush_try(struct wal_replay *replay,
-                              const struct wal_file *file,
-                              int64_t position,
-                              enum verdict *ret_verdict,
-                              struct pyr_error *reterr)
+static enum pyr_err flush_judge(struct wal_replay *replay,
+                                const struct wal_file *file,
+                                int64_t position,
+                                enum verdict *ret_verdict,
+                                struct pyr_error *reterr)
 {
     ASSERT(position >= WAL_FILE_DATA_POSITION);
 
@@ -206,7 +139,7 @@ static enum pyr_err flush_try(struct wal_replay *replay,
         return PYR_OK;
     }
     const uint8_t *data = NULL;
-    enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
+    enum pyr_err err = look_at(replay, file, position, BLOCK_BYTES, &data, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -216,7 +149,7 @@ static enum pyr_err flush_try(struct wal_replay *replay,
         !flush_continues(&replay->link, &header)) {
         return PYR_OK;
     }
-    err = window_need(replay, file, position, header.bytes, &data, reterr);
+    err = look_at(replay, file, position, header.bytes, &data, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -229,6 +162,31 @@ static enum pyr_err flush_try(struct wal_replay *replay,
     bool is_good = entries_are_good(replay) || MUTANT(replay_past_bad_flush);
     *ret_verdict = is_good ? VERDICT_GOOD : VERDICT_BAD;
     return PYR_OK;
+}
+
+/* The same, asking the device again where the page cache is not to be believed. */
+static enum pyr_err flush_try(struct wal_replay *replay,
+                              const struct wal_file *file,
+                              int64_t position,
+                              enum verdict *ret_verdict,
+                              struct pyr_error *reterr)
+{
+    ASSERT(ret_verdict);
+    ASSERT(!replay->is_ended);
+
+    enum pyr_err err = flush_judge(replay, file, position, ret_verdict, reterr);
+    bool is_cached = replay->window.is_cached && replay->window.file == file;
+    if (err != PYR_OK || !is_cached || MUTANT(page_cache_believed)) {
+        return err;
+    }
+    bool is_open = *ret_verdict == VERDICT_GOOD && (replay->header.flags & WAL_FLUSH_OPEN) != 0;
+    if (*ret_verdict == VERDICT_GOOD && !is_open) {
+        return PYR_OK;
+    }
+    wal_window_distrust(&replay->window);
+    err = flush_judge(replay, file, position, ret_verdict, reterr);
+    ASSERT(!replay->window.is_cached); /* REPL-4 */
+    return err;
 }
 
 /* -- The end of the chain -- */
@@ -289,7 +247,7 @@ static enum pyr_err rest_look(struct wal_replay *replay,
     const struct wal_file *file = replay->rest_file;
     int64_t position = replay->rest_position;
     const uint8_t *data = NULL;
-    enum pyr_err err = window_need(replay, file, position, BLOCK_BYTES, &data, reterr);
+    enum pyr_err err = look_at(replay, file, position, BLOCK_BYTES, &data, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -342,8 +300,8 @@ enum pyr_err wal_replay_rest_entries(struct wal_replay *replay, struct pyr_error
     const struct wal_file *file =
         wal_files_find(replay->options.files, wal_generation_of(identity, place));
     ASSERT(file);
-    enum pyr_err err = window_need(replay, file, wal_file_position_of(identity, place),
-                                   replay->header.bytes, &replay->flush, reterr);
+    enum pyr_err err = look_at(replay, file, wal_file_position_of(identity, place),
+                               replay->header.bytes, &replay->flush, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -373,6 +331,41 @@ static void rest_report(struct wal_replay *replay, const struct rest *rest, cons
     }
 }
 
+/* Look at everything behind the last good flush. */
+static enum pyr_err rest_search(struct wal_replay *replay,
+                                struct rest *rest,
+                                struct pyr_error *reterr)
+{
+    ASSERT(rest->bad_position == replay->link.position);
+    ASSERT(rest->good_end == replay->good_end);
+
+    wal_replay_rest_begin(replay);
+    const struct wal_flush_header *header = NULL;
+    do {
+        enum pyr_err err = wal_replay_rest_next(replay, &header, reterr);
+        if (err != PYR_OK) {
+            return err;
+        }
+        if (header) {
+            rest_note(rest, &replay->link, header);
+        }
+    } while (header);
+    return PYR_OK;
+}
+
+/* Return whether no flush can stand behind the last good one: it ended a clean stop of the newest
+ * run, or no run has ever written here. */
+static bool nothing_follows(const struct wal_replay *replay)
+{
+    ASSERT(!replay->is_ended);
+
+    if (!replay->options.has_run) {
+        return false;
+    }
+    bool is_last = replay->report.was_clean && replay->link.run == replay->options.run;
+    return is_last || replay->options.run == 0; /* WAL-7 */
+}
+
 /* The chain has ended: decide between torn and corrupt (REPL-2). */
 static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *reterr)
 {
@@ -389,17 +382,10 @@ static enum pyr_err replay_end(struct wal_replay *replay, struct pyr_error *rete
     const struct wal_file *file = wal_files_find(files, generation);
     char path[PATH_BYTES_MAX];
     wal_files_path(files, file ? file->slot : 0, path);
-    wal_replay_rest_begin(replay);
-    const struct wal_flush_header *header = NULL;
-    do {
-        enum pyr_err err = wal_replay_rest_next(replay, &header, reterr);
-        if (err != PYR_OK) {
-            return err;
-        }
-        if (header) {
-            rest_note(&rest, &replay->link, header);
-        }
-    } while (header);
+    enum pyr_err err = nothing_follows(replay) ? PYR_OK : rest_search(replay, &rest, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     replay->proof_upto = rest.proof_upto;
     if (rest.proof_upto > rest.good_end && !MUTANT(corrupt_tail_as_torn)) { /* REPL-2 */
         return err_set(reterr, PYR_ERR_CORRUPT,

@@ -28,28 +28,32 @@
  * before and perhaps answered differently since. B names the checksum of A, not of A', and its run
  * is lower than that of A'.
  *
+ * The search is left out where nothing can be found: behind the flush of a clean stop of the newest
+ * run, which was the last of its run, and in a journal that no run has written to.
+ *
  * Failure modes: a read fails -> PYR_ERR_IO with file and position; nothing is cut for it
  *
  * Invariants:
  *   REPL-1  What is handed out is a prefix of what was appended, in order, without gaps.
  *   REPL-2  Nothing is cut that a durable_upto of the same chain, or the checkpoint's, covers.
  *   REPL-3  Nothing is written.
+ *   REPL-4  The chain ends only where the device says so, and an open flush counts only as far as
+ *           the device has it, whatever the page cache holds.
  *
  * Threads: the caller's; blocks.   Memory: a window of the file, grown for a longer flush.
  */
 #ifndef WAL_REPLAY_H
 #define WAL_REPLAY_H
 
-#include "wal/files.h"
-
-/* The file is read in pieces of this size. */
-#define WAL_WINDOW_BYTES (4 << 20)
+#include "wal/window.h"
 
 struct wal_replay_options {
     const struct wal_files *files; /* Borrowed until deinit. */
     struct wal_link start;
     uint64_t checkpoint_number;
     uint64_t checkpoint_durable_upto;
+    bool has_run;         /* `run` is known. */
+    uint64_t run;         /* No flush was ever written in a higher one (WAL-7). */
     wal_verify_fn verify; /* May be NULL. */
     void *verify_ctx;
 };
@@ -60,12 +64,7 @@ struct wal_replay {
     uint64_t good_end;    /* Of the last good flush; of an open one, where its good entries end. */
     bool is_ended;
     bool is_last_empty; /* The last good flush is an empty one. */
-    /* The window: `count` bytes of `file` from `position`. */
-    uint8_t *window;
-    size_t window_bytes;
-    const struct wal_file *file;
-    int64_t position;
-    size_t count;
+    struct wal_window window;
     /* The current flush, inside the window. */
     struct wal_flush_header header;
     const uint8_t *flush;
@@ -83,7 +82,7 @@ struct wal_replay {
 /** Prepare @replay; it reads nothing yet. */
 void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options *options);
 
-/** Free the window. Accepts a zeroed @replay. */
+/** Free the memory. Accepts a zeroed @replay. */
 void wal_replay_deinit(struct wal_replay *replay);
 
 /** Go to the next good flush and give its header, or NULL at the end of the chain; the entries left

@@ -336,6 +336,17 @@ size_t disk_read(const struct sim_disk *disk,
     return content_read(file_node(disk, number)->cached, position, span);
 }
 
+size_t disk_read_direct(const struct sim_disk *disk,
+                        uint32_t number,
+                        int64_t position,
+                        struct bytes_mut span)
+{
+    struct node *node = file_node(disk, number);
+    bool is_forgotten = node->has_lost && !node->pending;
+
+    return content_read(is_forgotten ? node->durable : node->cached, position, span);
+}
+
 /* Return a write of `count` bytes whose blocks are those of `content`, with `data` put over them.
  */
 static struct sim_write *write_create(const struct sim_content *content,

@@ -143,6 +143,12 @@ size_t disk_read(const struct sim_disk *disk,
                  int64_t position,
                  struct bytes_mut span);
 
+/** Read past the page cache: without what a failed sync forgot. */
+size_t disk_read_direct(const struct sim_disk *disk,
+                        uint32_t number,
+                        int64_t position,
+                        struct bytes_mut span);
+
 /** Return how many of @count bytes at @position there is space for. */
 size_t disk_room(const struct sim_disk *disk, uint32_t number, int64_t position, size_t count);
 uint64_t disk_blocks_free(const struct sim_disk *disk);

@@ -264,7 +264,12 @@ int sim_file_read_at(struct io *io,
     if (outcome.is_fault && outcome.effect == SIM_SHORT) {
         span.count = sim_short_count(sim, span.count);
     }
-    *ret_count = disk_read(sim->disk, file->number, position, span);
+    bool is_direct = (file->flags & IO_OPEN_DIRECT) != 0;
+    *ret_count = is_direct ? disk_read_direct(sim->disk, file->number, position, span)
+                           : disk_read(sim->disk, file->number, position, span);
+    if (!is_direct && sim->stale_name && strstr(file->path, sim->stale_name)) {
+        memset(span.data, 0, *ret_count);
+    }
     return 0;
 }
 

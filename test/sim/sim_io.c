@@ -55,6 +55,11 @@ void sim_set_cold(struct sim *sim, bool is_cold)
     sim->is_cold = is_cold;
 }
 
+void sim_set_stale(struct sim *sim, const char *name)
+{
+    sim->stale_name = name;
+}
+
 /* -- Trace and counts -- */
 
 void sim_note(struct sim *sim, uint64_t value)

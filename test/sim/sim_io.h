@@ -54,7 +54,8 @@ enum sim_kind {
 
 enum sim_effect {
     SIM_FAIL,  /* With the rule's error. A failed write may have stored any first part; a failed
-                  sync forgets what it should have flushed, and the next one succeeds. */
+                  sync forgets what it should have flushed, and the next one succeeds; reads through
+                  the page cache still see it, direct ones do not. */
     SIM_SHORT, /* A transfer moves only a first part. */
     SIM_LOST,  /* A write is reported as done and was never stored. */
     SIM_MISDIRECTED, /* A write lands on another block of its file. */
@@ -131,6 +132,10 @@ void sim_step_wall(struct sim *sim, int64_t ms);
 
 /** Let io_map_is_resident answer false, as for a file that is not in memory. */
 void sim_set_cold(struct sim *sim, bool is_cold);
+
+/** Let reads through the page cache of files whose path holds @name give zeros, as if it had missed
+ * what was written past it; NULL: of none. Borrows @name until the next call. */
+void sim_set_stale(struct sim *sim, const char *name);
 
 /** Return a hash over all that happened: the same seed and program give the same. */
 uint64_t sim_trace(const struct sim *sim);

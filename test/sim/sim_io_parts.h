@@ -52,6 +52,7 @@ struct sim {
     uint64_t now_ns;
     int64_t wall_step_ms;
     bool is_cold;
+    const char *stale_name; /* Of files whose cached pages are stale; NULL: of none. */
 
     struct sim_random latency_random; /* One generator per subsystem. */
     struct sim_random fault_random;

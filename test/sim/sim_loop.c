@@ -148,8 +148,10 @@ static int finish_read(struct sim *sim, const struct event *event, size_t *ret_c
     if (event->outcome.is_fault && event->outcome.effect == SIM_SHORT) {
         wanted = sim_short_count(sim, wanted);
     }
-    *ret_count =
-        disk_read(sim->disk, file->number, op->position, (struct bytes_mut){op->data, wanted});
+    struct bytes_mut span = {op->data, wanted};
+    bool is_direct = (file->flags & IO_OPEN_DIRECT) != 0;
+    *ret_count = is_direct ? disk_read_direct(sim->disk, file->number, op->position, span)
+                           : disk_read(sim->disk, file->number, op->position, span);
     return 0;
 }
 
