@@ -208,6 +208,7 @@ enum pyr_err recovery_add(struct shard *shard,
     partition->claim_durable = state->segment_base;
     partition->start_written = state->offset_start;
     partition->start_durable = state->offset_start;
+    partition->has_removal = true; /* Of what opening put aside, if it did. */
     partition->offset_written = offset_end;
     partition->offset_synced = segment_log_synced(partition->segments).offset;
     partition->offset_end = offset_end;

@@ -487,6 +487,21 @@ static enum pyr_err drop_below_start(struct recovery *recovery)
     return PYR_OK;
 }
 
+/* Take the segment at @offset_base away. Removing a file of which much is in the page cache takes
+ * its time: it is only renamed here, if a later removal can be told of it. */
+static enum pyr_err drop_segment(struct recovery *recovery, int64_t offset_base)
+{
+    ASSERT(offset_base >= recovery->claim->offset_end); /* SEG-10 */
+    ASSERT(!recovery->claim->may_scan);
+
+    struct segment_log *log = recovery->log;
+    if (log->retired_count == SEGMENT_REMOVE_MAX) {
+        return segment_files_remove(log->io, log->folder, offset_base, recovery->reterr);
+    }
+    log->retired[log->retired_count++] = offset_base;
+    return segment_files_retire(log->io, log->folder, offset_base, recovery->reterr);
+}
+
 /* Take away what lies beyond the log's end: the journal brings it again. What a scan did not reach
  * is put aside instead, since nothing may bring that again. */
 static enum pyr_err drop_beyond(struct recovery *recovery)
@@ -501,7 +516,7 @@ static enum pyr_err drop_beyond(struct recovery *recovery)
         ASSERT(base >= recovery->claim->offset_end); /* SEG-10 */
         if (!recovery->claim->may_scan) {
             recovery->report->files_removed++;
-            err = segment_files_remove(log->io, log->folder, base, recovery->reterr);
+            err = drop_segment(recovery, base);
             continue;
         }
         (void)snprintf(name, sizeof name, "%020" PRId64 ".log", base);

@@ -99,7 +99,8 @@ int64_t segment_retention_start(const struct segment_log *log,
 /**
  * Plan to remove the segments that lie whole below the log's start, which the owner has made
  * durable. Returns false if there is none, or other work has them. They leave the list at once;
- * their files are renamed to *.deleted by the run.
+ * their files are renamed to *.deleted by the run. What opening has renamed comes first, and is
+ * removed by the first run already.
  */
 bool segment_removal_plan(struct segment_log *log, struct segment_removal *job);
 

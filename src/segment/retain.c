@@ -50,6 +50,14 @@ bool segment_removal_plan(struct segment_log *log, struct segment_removal *job)
         return false;
     }
     *job = (struct segment_removal){.io = log->io, .folder = log->folder};
+    if (log->retired_count > 0) {
+        memcpy(job->bases, log->retired, sizeof job->bases);
+        job->count = log->retired_count;
+        job->is_second = true;
+        log->retired_count = 0;
+        log->is_removing = true;
+        return true;
+    }
     while (end + 1 < log->count && job->count < SEGMENT_REMOVE_MAX) {
         const struct segment *segment = log->rows[end];
         bool may_go =

@@ -33,6 +33,11 @@ struct segment_log {
     size_t epoch_count;
     size_t epoch_capacity;
 
+    /* Segments that opening found beyond the end and named *.deleted; the next removal takes the
+     * files away, so that opening does not wait for that. */
+    int64_t retired[SEGMENT_REMOVE_MAX];
+    uint32_t retired_count;
+
     bool epochs_dirty; /* The epoch file is behind the table. */
     bool folder_dirty; /* A name was made or changed since the folder was synced. */
     bool has_prepared; /* next.prepared waits. */

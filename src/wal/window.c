@@ -8,9 +8,9 @@
 #include "base/mutant.h"
 #include "wal/disk.h"
 
-/* Whether a piece is in memory is asked of one page in so many bytes: a hole between two costs time
- * and nothing else, and asking for each page costs as much as copying it. */
-#define SAMPLE_BYTES (256 << 10)
+/* Whether a piece is in memory is asked of one page in so many bytes: a hole costs time and nothing
+ * else, and asking for each page costs as much as copying it. */
+#define SAMPLE_BYTES (64 << 10)
 
 void wal_window_init(struct wal_window *window, const struct wal_files *files)
 {
@@ -60,7 +60,7 @@ static void view_open(struct wal_window *window, const struct wal_file *file)
     ASSERT(window->map);
 }
 
-/* Return whether @count bytes at @position of the viewed file seem to be in memory. */
+/* Return whether most of @count bytes at @position of the viewed file seem to be in memory. */
 static bool view_is_resident(const struct wal_window *window, int64_t position, size_t count)
 {
     ASSERT(count > 0);
@@ -69,14 +69,14 @@ static bool view_is_resident(const struct wal_window *window, int64_t position, 
     if (!window->view) {
         return false;
     }
+    size_t samples = 0;
+    size_t resident = 0;
     for (size_t at = 0; at < count; at += SAMPLE_BYTES) {
-        if (!io_map_is_resident(window->files->io,
-                                (struct bytes){window->map + position + at, 1})) {
-            return false;
-        }
+        struct bytes one = {window->map + position + at, 1};
+        samples++;
+        resident += io_map_is_resident(window->files->io, one) ? 1 : 0;
     }
-    return io_map_is_resident(window->files->io,
-                              (struct bytes){window->map + position + count - 1, 1});
+    return resident > samples / 2;
 }
 
 /* -- The buffer -- */
@@ -130,29 +130,43 @@ static enum pyr_err buffer_grow(struct wal_window *window, size_t bytes, struct 
     return PYR_OK;
 }
 
-/* Read all of @span at @position of @file, from memory if it is there. Return 0 or an errno value.
- */
+/* A read into the buffer. */
+struct piece {
+    const struct wal_file *file;
+    int64_t position;
+    struct bytes_mut span;
+    size_t count_min; /* So much is needed now; the rest of the span is read ahead. */
+};
+
+/* Read @piece, from memory if it is there, and say how much. Return 0 or an errno value. */
 static int piece_read(struct wal_window *window,
-                      const struct wal_file *file,
-                      struct bytes_mut span,
-                      int64_t position,
+                      const struct piece *piece,
+                      size_t *ret_count,
                       bool *ret_is_cached)
 {
-    ASSERT(span.count > 0);
-    ASSERT(position % BLOCK_BYTES == 0);
+    ASSERT(piece->count_min > 0);
+    ASSERT(piece->count_min <= piece->span.count);
+    ASSERT(piece->position % BLOCK_BYTES == 0);
 
     struct io *io = window->files->io;
-    *ret_is_cached = false;
+    struct bytes_mut span = piece->span;
     if (!window->is_distrusted) {
-        view_open(window, file);
-        if (view_is_resident(window, position, span.count) &&
-            wal_disk_read(io, window->view, span, position) == 0) {
+        size_t wanted = piece->count_min > (size_t)WAL_WINDOW_CACHED_BYTES
+                            ? piece->count_min
+                            : (size_t)WAL_WINDOW_CACHED_BYTES;
+        span.count = wanted < span.count ? wanted : span.count;
+        view_open(window, piece->file);
+        if (view_is_resident(window, piece->position, span.count) &&
+            wal_disk_read(io, window->view, span, piece->position) == 0) {
+            *ret_count = span.count;
             *ret_is_cached = true;
             return 0;
         }
     }
     window->is_distrusted = false;
-    return wal_disk_read(io, file->file, span, position);
+    *ret_count = piece->span.count;
+    *ret_is_cached = false;
+    return wal_disk_read(io, piece->file->file, piece->span, piece->position);
 }
 
 enum pyr_err wal_window_need(struct wal_window *window,
@@ -188,21 +202,25 @@ enum pyr_err wal_window_need(struct wal_window *window,
     int64_t left = file_bytes - position;
     size_t wanted = left < (int64_t)window->bytes_max ? (size_t)left : window->bytes_max;
     ASSERT(wanted >= bytes);
-    window->count = 0;
     bool was_cached = kept > 0 && window->is_cached;
     bool is_cached = false;
-    int error = piece_read(window, file, (struct bytes_mut){window->data + kept, wanted - kept},
-                           position + (int64_t)kept, &is_cached);
+    size_t count = 0;
+    const struct piece piece = {.file = file,
+                                .position = position + (int64_t)kept,
+                                .span = {window->data + kept, wanted - kept},
+                                .count_min = bytes - kept};
+    window->count = 0;
+    int error = piece_read(window, &piece, &count, &is_cached);
     if (error != 0) {
         char path[PATH_BYTES_MAX];
         wal_files_path(files, file->slot, path);
         return err_set_errno(reterr, error, "read '%s' at position %lld", path,
                              (long long)position);
     }
-    window->bytes_read += wanted - kept;
+    window->bytes_read += count;
     window->file = file;
     window->position = position;
-    window->count = wanted;
+    window->count = kept + count;
     window->is_cached = was_cached || is_cached;
     *ret_data = window->data;
     return PYR_OK;

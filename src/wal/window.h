@@ -34,8 +34,9 @@
 
 #include "wal/files.h"
 
-/* The file is read in pieces of this size. */
-#define WAL_WINDOW_BYTES (4 << 20)
+/* The device is read in pieces of this size, memory in pieces that stay in a processor's cache. */
+#define WAL_WINDOW_BYTES        (4 << 20)
+#define WAL_WINDOW_CACHED_BYTES (512 << 10)
 
 struct wal_window {
     const struct wal_files *files; /* Borrowed. */
