@@ -184,7 +184,7 @@ TEST(cache_reserve, gives_a_large_page_back_with_its_second_half_only)
     struct cache cache;
     struct cache_log log = {.chunk_bytes = CACHE_CHUNK_BYTES_MAX};
     uint32_t chunks = (uint32_t)(2 * CACHE_FREE_BYTES_MAX / CACHE_CHUNK_BYTES_MAX);
-    cache_init(&cache, io, 2 * chunks * CACHE_CHUNK_BYTES_MAX);
+    cache_init(&cache, io, (uint64_t)2 * chunks * CACHE_CHUNK_BYTES_MAX);
     uint64_t before = io_testing_allocations_live(io);
     for (uint32_t index = 0; index < chunks; index++) {
         CHECK(batch_put(&cache, &log, CACHE_CHUNK_BYTES_MAX, index));

@@ -156,7 +156,7 @@ TEST(window, reads_the_spares_after_a_kill_only)
     struct sim_disk *disk = sim_disk_create();
     struct reader reader;
     CHECK_INT(reader_begin(&reader, disk, false), PYR_OK);
-    CHECK(reader.report.bytes_scanned < 2 * FILE_BYTES); /* Just made. */
+    CHECK(reader.report.bytes_scanned < UINT64_C(2) * FILE_BYTES); /* Just made. */
     sim_record_start(disk);
     reader_append(&reader, WAL_NEED_DURABLE_NOW);
     while (io_loop_pending(reader.loop) > 0) {
@@ -171,7 +171,7 @@ TEST(window, reads_the_spares_after_a_kill_only)
     uint64_t killed_bytes = reader.report.bytes_scanned;
     reader_end(&reader);
     CHECK_INT(reader_begin(&reader, disk, false), PYR_OK);
-    CHECK(reader.report.bytes_scanned + 2 * FILE_BYTES < killed_bytes);
+    CHECK(reader.report.bytes_scanned + UINT64_C(2) * FILE_BYTES < killed_bytes);
     reader_end(&reader);
     sim_disk_destroy(killed);
     sim_disk_destroy(disk);
