@@ -245,12 +245,13 @@ static enum pyr_err take_batch(struct reader *reader, struct bytes data)
     return err;
 }
 
-/* Check the batch of the run at @data, which its header says is past the limit: it may lie. */
+/* Check the batch of the run at @data, which its header says is past the limit: it may lie. The
+ * walk is left behind it, so that prove() meets a point that covers it. */
 static enum pyr_err check_unwanted(struct reader *reader, struct bytes data)
 {
-    struct segment_point before = reader->point;
+    ASSERT(reader->run->batches == 0);
+
     enum pyr_err err = take_batch(reader, data);
-    reader->point = before;
     reader->run->batches = 0;
     reader->run->records = 0;
     return err;
@@ -344,6 +345,7 @@ static enum pyr_err read_run(struct reader *reader)
     if (err != PYR_OK) {
         return err;
     }
+    struct segment_point behind = reader->point;
     if (reader->point.position < shape->end.position) {
         struct bytes data = {0};
         err = fetch(reader, &data);
@@ -354,9 +356,12 @@ static enum pyr_err read_run(struct reader *reader)
     if (err != PYR_OK) {
         return err;
     }
-    struct segment_point behind = reader->point;
-    bool is_end = behind.position == shape->end.position;
-    run->offset_next = is_end ? shape->end.offset : behind.offset;
+    bool is_unwanted = run->batches == 0 && reader->point.position > behind.position;
+    if (!is_unwanted) {
+        behind = reader->point;
+        bool is_end = behind.position == shape->end.position;
+        run->offset_next = is_end ? shape->end.offset : behind.offset;
+    }
     err = prove(reader);
     if (err == PYR_OK && reader->want->cursor) {
         *reader->want->cursor =
