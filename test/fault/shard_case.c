@@ -18,6 +18,9 @@
 
 enum {
     VALUE_BYTES_MAX = 600,
+    VALUE_BYTES_MAX_SMALL = 48,
+    SMALL_FACTOR = 16,      /* Of segments, */
+    SMALL_FACTOR_KEYED = 4, /* which leaves a compacted log some segments, not many. */
     BATCH_ROOM = 64 << 10,
     READ_BYTES = 64 << 10,
     KEYS = 24,
@@ -52,14 +55,15 @@ static bool is_keyed(size_t index)
     return rows[index].options.is_compacted;
 }
 
-static size_t value_bytes(size_t index, uint64_t number)
+static size_t value_bytes(const struct shard_life *life, size_t index, uint64_t number)
 {
-    return 16 + (size_t)(number * 2654435761u + index * 977) % (VALUE_BYTES_MAX - 16);
+    size_t bytes_max = life->is_small ? VALUE_BYTES_MAX_SMALL : VALUE_BYTES_MAX;
+    return 16 + (size_t)(number * 2654435761u + index * 977) % (bytes_max - 16);
 }
 
-static void value_fill(size_t index, uint64_t number, uint64_t salt, uint8_t *data)
+/* Write @count bytes of a value to @data. */
+static void value_fill(size_t index, uint64_t number, uint64_t salt, uint8_t *data, size_t count)
 {
-    size_t count = value_bytes(index, number);
     put_le64(data, number);
     put_le64(data + 8, index | salt << SALT_SHIFT);
     for (size_t at = 16; at < count; at++) {
@@ -79,7 +83,8 @@ static bool is_tombstone(size_t index, uint64_t number)
 }
 
 /* Build record @number in the memory given; @key is one byte. */
-static struct record record_make(size_t index,
+static struct record record_make(const struct shard_life *life,
+                                 size_t index,
                                  uint64_t number,
                                  uint64_t salt,
                                  uint8_t *key,
@@ -91,8 +96,9 @@ static struct record record_make(size_t index,
         record.key = (struct bytes){key, 1};
     }
     if (!is_tombstone(index, number)) {
-        value_fill(index, number, salt, value);
-        record.value = (struct bytes){value, value_bytes(index, number)};
+        size_t count = value_bytes(life, index, number);
+        value_fill(index, number, salt, value, count);
+        record.value = (struct bytes){value, count};
     }
     return record;
 }
@@ -105,7 +111,7 @@ static bool record_is_right(const struct shard_life *life,
     uint64_t salt = view->offset < life->ends[index] ? life->salt_before : life->salt;
     uint8_t key;
     uint8_t value[VALUE_BYTES_MAX];
-    struct record record = record_make(index, number, salt, &key, value);
+    struct record record = record_make(life, index, number, salt, &key, value);
     return view->timestamp == record.timestamp && bytes_equal(view->key, record.key) &&
            record_is_null(view->value) == record_is_null(record.value) &&
            bytes_equal(view->value, record.value);
@@ -136,6 +142,9 @@ static enum pyr_err open_log(struct shard_life *life, size_t index)
 {
     struct partition_options log_options = rows[index].options;
     log_options.use_mmap = life->use_mmap;
+    if (life->is_small) {
+        log_options.segment_bytes /= is_keyed(index) ? SMALL_FACTOR_KEYED : SMALL_FACTOR;
+    }
     enum pyr_err err = PYR_ERR_BUSY;
     while (err == PYR_ERR_BUSY) {
         err = shard_partition_open(life->shard, shard_case_name(index), &log_options,
@@ -224,7 +233,7 @@ static enum pyr_err append_batch(struct shard_life *life,
     builder_init(&builder, room);
     for (size_t at = 0; at < count; at++) {
         uint64_t number = (uint64_t)log->offset_end + at;
-        struct record record = record_make(index, number, life->salt, &key, value);
+        struct record record = record_make(life, index, number, life->salt, &key, value);
         assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
     }
     const struct batch_stamp stamp = BATCH_STAMP_NONE;

@@ -37,6 +37,7 @@ struct shard_life {
     struct shard_report report;
     struct pyr_error error;
     bool use_mmap;
+    bool is_small;                 /* Small records and segments: less to damage. */
     uint32_t mask;                 /* Which of the logs it has. */
     uint64_t salt;                 /* Stands in the records that this life appends, */
     uint64_t salt_before;          /* and in those it found. */

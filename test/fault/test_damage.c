@@ -7,10 +7,11 @@
  * every record as it was appended. A wrong record, a missing one without an error, an assertion or
  * a wait without end is not.
  *
- * There are three stores: one that was closed, one that a crash left with its records in the
- * journal, and a compacted one. In the files that hold records or copies of them one bit of each
- * byte is flipped, in all others every bit; DAMAGE_ALL in the environment takes every bit of all.
- * Space that was only reserved, all zeros, is sampled.
+ * There are three small stores: one that was closed, one that a crash left with its records in the
+ * journal, and a compacted one. Every bit of every byte is flipped. Only space that was reserved,
+ * all zeros, is sampled, and of its bytes one bit is flipped. Two larger stores have indexes with
+ * more than one entry and batches of many blocks: there the files that hold records, or copies of
+ * them, are sampled too. DAMAGE_ALL in the environment takes every bit and every cut of all.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,8 +23,10 @@
 
 enum {
     FILES_MAX = 128,
-    ZEROS_STEP = 127, /* Of reserved space one byte in so many is flipped. */
-    CUTS_MAX = 400,   /* Of a file. */
+    ZEROS_STEP = 127,    /* Of reserved space one byte in so many is flipped. */
+    PAYLOAD_STEP = 13,   /* Of a large store's records likewise. */
+    CUTS_MAX = 400,      /* Of a file, */
+    CUTS_LARGE_MAX = 40, /* and of a large store's. */
     COMPLAINTS_MAX = 20,
     KEYED = 3,
 };
@@ -41,6 +44,7 @@ struct victim {
     struct sim_disk *disk;
     const char *text;
     size_t log;
+    bool is_small; /* Every bit is flipped. */
     int64_t acked;
     struct tally tally;
 };
@@ -111,6 +115,7 @@ static void damage_judge(struct victim *victim, struct sim_disk *disk, const cha
     bool is_detected = false;
     victim->tally.cases++;
     shard_case_init(&life, disk, victim->tally.cases);
+    life.is_small = victim->is_small;
     life.mask = 1U << victim->log;
     life.use_mmap = victim->tally.cases % 2 == 0;
     enum pyr_err err = shard_case_open(&life);
@@ -174,22 +179,24 @@ static void flip_byte(struct victim *victim, const char *path, size_t position, 
 /* Flip the bits of the file at @path, of which @data are the bytes. */
 static void flip_file(struct victim *victim, const char *path, struct bytes data)
 {
-    bool takes_all = getenv("DAMAGE_ALL") || !is_payload(path);
-    size_t scale = (size_t)(100 / case_scale(100));
+    bool takes_all = getenv("DAMAGE_ALL");
+    bool is_sampled = !takes_all && !victim->is_small && is_payload(path);
+    size_t scale = (size_t)(100 / case_scale(100)) * (is_sampled ? PAYLOAD_STEP : 1);
     for (size_t position = 0; position < data.count; position++) {
-        bool is_reserved = data.data[position] == 0 && position % ZEROS_STEP != 0;
-        bool is_near = position > 0 && data.data[position - 1] != 0;
-        if ((is_reserved && !is_near) || (scale > 1 && position % scale != 0)) {
-            continue;
+        bool is_used =
+            takes_all || data.data[position] != 0 || (position > 0 && data.data[position - 1] != 0);
+        bool is_taken = (is_used || position % ZEROS_STEP == 0) && position % scale == 0;
+        if (is_taken) {
+            flip_byte(victim, path, position, is_used && !is_sampled);
         }
-        flip_byte(victim, path, position, takes_all);
     }
 }
 
 static void cut_file(struct victim *victim, const char *path, size_t count)
 {
     char what[400];
-    size_t step = getenv("DAMAGE_ALL") ? 1 : 1 + count / (size_t)case_scale(CUTS_MAX);
+    size_t cuts_max = (size_t)case_scale(victim->is_small ? CUTS_MAX : CUTS_LARGE_MAX);
+    size_t step = getenv("DAMAGE_ALL") ? 1 : 1 + count / cuts_max;
     for (size_t bytes = 0; bytes < count; bytes += step) {
         struct sim_disk *disk = sim_disk_copy(victim->disk);
         assert_true(sim_disk_cut(disk, path, (int64_t)bytes));
@@ -200,8 +207,9 @@ static void cut_file(struct victim *victim, const char *path, size_t count)
 }
 
 /* Damage every file of @victim, print what came of it, and check that nothing went wrong. */
-static void damage_all(struct victim *victim)
+static void damage_all(struct victim made)
 {
+    struct victim *victim = &made;
     static uint8_t data[1 << 20];
     size_t files = sim_disk_file_count(victim->disk);
     for (size_t index = 0; index < files; index++) {
@@ -239,14 +247,17 @@ static void let_compact(struct shard_life *life)
     }
 }
 
-/* Make a store with log @index and @batches batches, in two lives; closed or left in a crash. */
-static struct victim victim_make(const char *text, size_t index, int batches, bool is_closed)
+/* Make the store @victim with @batches batches in its log, in two lives; closed or left in a crash.
+ */
+static struct victim victim_make(struct victim victim, int batches, bool is_closed)
 {
     static struct shard_life life;
-    struct victim victim = {.disk = sim_disk_create(), .text = text, .log = index};
+    size_t index = victim.log;
+    victim.disk = sim_disk_create();
     uint64_t compacted = 0;
     for (uint64_t part = 0; part < 2; part++) {
         shard_case_init(&life, victim.disk, 90 + part);
+        life.is_small = victim.is_small;
         life.mask = 1U << index;
         assert_int_equal(shard_case_open(&life), PYR_OK);
         for (int batch = 0; batch < batches; batch++) {
@@ -278,20 +289,29 @@ static struct victim victim_make(const char *text, size_t index, int batches, bo
 /* Of a store that was closed nothing is in the journal alone: segments, checkpoint, markers. */
 TEST(damage, to_a_closed_store_is_detected_or_harmless)
 {
-    struct victim victim = victim_make("closed", 0, 24, true);
-    damage_all(&victim);
+    const struct victim victim = {.text = "closed", .log = 0, .is_small = true};
+    damage_all(victim_make(victim, 8, true));
 }
 
 /* After a crash the journal holds what counts: damage to it must not pass for a torn tail. */
 TEST(damage, to_a_crashed_store_is_detected_or_harmless)
 {
-    struct victim victim = victim_make("crashed", 2, 14, false);
-    damage_all(&victim);
+    const struct victim victim = {.text = "crashed", .log = 2, .is_small = true};
+    damage_all(victim_make(victim, 12, false));
 }
 
 /* A compacted log has gaps, and what fills them is known from its .digest only. */
 TEST(damage, to_a_compacted_store_is_detected_or_harmless)
 {
-    struct victim victim = victim_make("compacted", KEYED, 24, true);
-    damage_all(&victim);
+    const struct victim victim = {.text = "compacted", .log = KEYED, .is_small = true};
+    damage_all(victim_make(victim, 12, true));
+}
+
+/* Indexes that lead to a batch within a segment must not lead astray. */
+TEST(damage, to_a_large_store_is_detected_or_harmless)
+{
+    const struct victim closed = {.text = "large", .log = 0};
+    const struct victim compacted = {.text = "large compacted", .log = KEYED};
+    damage_all(victim_make(closed, 24, true));
+    damage_all(victim_make(compacted, 24, true));
 }
