@@ -213,13 +213,17 @@
 /* What a reader asks a segment for at a time. */
 #define READ_BYTES_DEFAULT ((size_t)(1 * MIB))
 
-/* While an appender drives, the keeper looks in this often; who waits for room looks again this
+/* While a store is at work its keeper looks in this often; who waits for room looks again this
  * often. */
-#define KEEPER_NAP_NS UINT64_C(10000000)
+#define KEEPER_NAP_NS UINT64_C(1000000)
 #define ROOM_RETRY_NS UINT64_C(20000000)
 
 /* On a full disk the close of a log waits this long for space. */
 #define CLOSE_FULL_NS UINT64_C(1000000000)
+
+/* An append that was started, and that nobody waits for, waits this long for others to share its
+ * flush: of the order of the flush itself. */
+#define SEAL_LINGER_NS UINT64_C(200000)
 
 /* A wait longer than a year is a wait for ever. */
 #define TIMEOUT_MS_MAX INT64_C(31536000000)

@@ -116,12 +116,25 @@ void log_refuse_full(struct pyr_store *store)
     }
 }
 
-/* Return when @log's batch has to be sealed: half of the interval is left for the journal. */
-static uint64_t seal_deadline_ns(const struct pyr_log *log)
+/* Return when @log's batch has to be sealed in a round of kind @round: now (0), at a time, or,
+ * while the journal is busy and a turn comes with its completion, never. */
+static uint64_t seal_deadline_ns(const struct pyr_log *log, enum seal_round round)
 {
     ASSERT(log->store->loop);
+    ASSERT(log->has_room);
 
-    return log->gathered_since_ns + log->partition->options.interval_ns / 2;
+    const struct partition_options *options = &log->partition->options;
+    if (round == SEAL_ROUND_ALL || log->is_sealed) {
+        return 0;
+    }
+    if (options->policy != PARTITION_POLICY_ALWAYS) {
+        return log->gathered_since_ns + options->interval_ns / 2; /* The rest is the journal's. */
+    }
+    if (!shard_is_idle(log->store->shard)) {
+        return IO_TIME_NEVER;
+    }
+    bool is_waited = round == SEAL_ROUND_WAITED || log->store->waiters_first;
+    return is_waited ? 0 : log->gathered_since_ns + SEAL_LINGER_NS;
 }
 
 /* Waking is all the timer is for: the turn after the dispatch seals what is due. */
@@ -132,32 +145,29 @@ static void gather_timer_fire(struct io_timer *timer)
     (void)timer;
 }
 
-void log_seal_ready(struct pyr_store *store, bool is_forced)
+void log_seal_ready(struct pyr_store *store, enum seal_round round)
 {
     ASSERT(store->loop);
+    ASSERT(round <= SEAL_ROUND_ALL);
 
-    bool is_idle = shard_is_idle(store->shard);
     uint64_t now_ns = store->gathering ? io_now_mono_ns(store->io) : 0;
     uint64_t next_ns = IO_TIME_NEVER;
     bool has_sealed = false;
     struct pyr_log *log = store->gathering;
     while (log) {
         struct pyr_log *next = log->next;
-        bool waits = log->partition->options.policy != PARTITION_POLICY_ALWAYS;
-        uint64_t deadline_ns = waits ? seal_deadline_ns(log) : 0;
-        bool is_due = is_forced || log->is_sealed || (waits ? now_ns >= deadline_ns : is_idle);
-        if (is_due && log_seal(log, NULL) == PYR_OK) {
+        uint64_t deadline_ns = seal_deadline_ns(log, round);
+        if (deadline_ns <= now_ns && log_seal(log, NULL) == PYR_OK) {
             has_sealed = true;
-        } else if (is_due && log->is_sealed) {
+            deadline_ns = IO_TIME_NEVER;
+        } else if (deadline_ns <= now_ns) {
             /* Refused: what frees room may wait for a time that nobody watches. Look again soon. */
-            uint64_t again_ns = now_ns + ROOM_RETRY_NS;
-            next_ns = again_ns < next_ns ? again_ns : next_ns;
-        } else if (waits && deadline_ns > now_ns && deadline_ns < next_ns) {
-            next_ns = deadline_ns;
+            deadline_ns = now_ns + ROOM_RETRY_NS;
         }
+        next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
         log = next;
     }
-    if (has_sealed || is_forced) {
+    if (has_sealed || round == SEAL_ROUND_ALL) {
         shard_kick(store->shard);
     }
     if (next_ns != IO_TIME_NEVER) {
@@ -398,21 +408,28 @@ static enum pyr_err log_gather(struct pyr_log *log,
     return err;
 }
 
-/* Give the journal what the policy wants to have there now. */
-static enum pyr_err log_push(struct pyr_log *log, struct pyr_error *reterr)
+/* Give the journal what the policy wants to have there now; @round says whether the caller is about
+ * to wait for it. */
+static enum pyr_err log_push(struct pyr_log *log, enum seal_round round, struct pyr_error *reterr)
 {
     ASSERT(log->store->loop);
+    ASSERT(round != SEAL_ROUND_ALL);
 
     const struct partition_options *options = &log->partition->options;
+    bool is_first = log->is_listed && log->builder.record_count == 1;
     enum pyr_err err = PYR_OK;
     if (options->policy == PARTITION_POLICY_ALWAYS) {
-        log_seal_ready(log->store, false);
-        shard_kick(log->store->shard);
+        if (is_first || round == SEAL_ROUND_WAITED) {
+            log_seal_ready(log->store, round);
+        }
+        if (!log->is_listed || log->is_sealed) {
+            shard_kick(log->store->shard);
+        }
     } else if (options->hand_over_at_once || !options->is_cached) {
         err = log_seal(log, reterr);
         shard_kick(log->store->shard);
-    } else if (log->is_listed && log->builder.record_count == 1) {
-        log_seal_ready(log->store, false); /* Sets the timer that seals it. */
+    } else if (is_first) {
+        log_seal_ready(log->store, round); /* Sets the timer that seals it. */
     }
     /* The batch is kept then, and tried again at every turn; see log_refuse_full. */
     bool is_kept = err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL;
@@ -452,7 +469,8 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
     err = log_gather(log, records, count, reterr);
     int64_t offset_end = log_offset_next(log);
     if (err == PYR_OK) {
-        err = log_push(log, reterr);
+        log->store->has_started = true;
+        err = log_push(log, SEAL_ROUND_DUE, reterr);
     }
     if (err == PYR_OK) {
         log->has_promised = true;
@@ -482,7 +500,7 @@ enum pyr_err pyr_log_append_batch(struct pyr_log *log,
     err = log_gather(log, records, count, reterr);
     int64_t offset_end = log_offset_next(log);
     if (err == PYR_OK) {
-        err = log_push(log, reterr);
+        err = log_push(log, SEAL_ROUND_WAITED, reterr);
     }
     receipt_fill(log, offset_end, count, &receipt);
     if (err != PYR_OK) {

@@ -5,8 +5,10 @@
  * Records that are appended while the journal is busy gather in one batch, built in place at the
  * tail of the write cache. It is sealed, that is, given its checksum, offsets and journal entry,
  * when the journal can take a flush (policy always), when its time or its room is up (batch, os),
- * or when someone asks for a sync. An append of several records is a batch of its own, since a
- * crash keeps all of it or nothing.
+ * or when someone asks for a sync. Under `always` an append that was started and that nobody waits
+ * for lingers a moment even beside an idle journal: a program that starts many before it waits gets
+ * one flush for all of them, not one for the first and one for the rest. An append of several
+ * records is a batch of its own, since a crash keeps all of it or nothing.
  *
  *      log end                  next offset
  *        |  record  record  record  |
@@ -79,8 +81,15 @@ bool log_is_refused_full(const struct pyr_log *log);
  */
 void log_show(struct pyr_log *log);
 
-/** Seal the logs of @store whose turn it is, all of them if @is_forced, and kick the journal. With
+/* What asks for a round of sealing. */
+enum seal_round {
+    SEAL_ROUND_DUE,    /* A turn of the wheel: what is due goes; what nobody waits for lingers. */
+    SEAL_ROUND_WAITED, /* Somebody is about to wait: nothing lingers. */
+    SEAL_ROUND_ALL,    /* A sync: everything goes, due or not. */
+};
+
+/** Seal the logs of @store whose turn it is in a round of kind @round, and kick the journal. With
  * the lock. */
-void log_seal_ready(struct pyr_store *store, bool is_forced);
+void log_seal_ready(struct pyr_store *store, enum seal_round round);
 
 #endif /* EMBED_LOG_H */

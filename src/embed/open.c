@@ -95,11 +95,20 @@ static enum pyr_err log_options_check(const struct pyr_log_options *options,
 
 /* -- The keeper -- */
 
-static bool keeper_has_work(const struct pyr_store *store, uint64_t now_ns)
+/* Return whether the keeper has to drive: a timer is due, or operations are in flight and nobody
+ * has driven since it looked last. A thread that appends and waits drives better than the keeper,
+ * whose news would have to wake it: so the keeper leaves it the turn if it comes for it. */
+static bool keeper_must_drive(struct pyr_store *store, uint64_t now_ns)
 {
     ASSERT(store->loop);
 
-    return io_loop_pending(store->loop) > 0 || io_loop_timer_ns(store->loop) <= now_ns;
+    bool is_left_alone = store->turns == store->keeper_turns;
+    store->keeper_turns = store->turns;
+    if (store->is_driven) {
+        return false;
+    }
+    bool is_late = io_loop_timer_ns(store->loop) <= now_ns;
+    return is_late || (is_left_alone && io_loop_pending(store->loop) > 0);
 }
 
 /* Sleep until woken or @until_ns. With the lock. */
@@ -120,22 +129,33 @@ static void keeper_sleep(struct pyr_store *store, uint64_t until_ns)
     store->keeper_until_ns = 0;
 }
 
+/* Return when the keeper looks again if nobody wakes it. */
+static uint64_t keeper_until_ns(struct pyr_store *store, uint64_t now_ns)
+{
+    ASSERT(store->loop);
+    ASSERT(!store->is_closing);
+
+    uint64_t nap_ns = store->has_started ? SEAL_LINGER_NS : KEEPER_NAP_NS;
+    bool is_busy = store->has_started || store->is_driven || io_loop_pending(store->loop) > 0;
+    uint64_t until_ns = store->is_driven ? IO_TIME_NEVER : io_loop_timer_ns(store->loop);
+    store->has_started = false;
+    return is_busy && now_ns + nap_ns < until_ns ? now_ns + nap_ns : until_ns;
+}
+
 static void *keeper_run(void *ctx)
 {
     struct pyr_store *store = ctx;
     store_lock(store);
     while (!store->is_closing) {
         uint64_t now_ns = io_now_mono_ns(store->io);
-        if (!store->is_driven && keeper_has_work(store, now_ns)) {
-            store_drive(store, IO_TIME_NEVER);
+        if (keeper_must_drive(store, now_ns)) {
+            bool has_served = store_drive(store, IO_TIME_NEVER);
+            /* Who was served may come again, and drive. */
+            store->keeper_turns = has_served ? store->keeper_turns : store->turns;
             store_tend(store);
             continue;
         }
-        uint64_t until_ns = io_loop_timer_ns(store->loop);
-        if (store->is_driven && until_ns < now_ns + KEEPER_NAP_NS) {
-            until_ns = now_ns + KEEPER_NAP_NS;
-        }
-        keeper_sleep(store, until_ns);
+        keeper_sleep(store, keeper_until_ns(store, now_ns));
     }
     store_unlock(store);
     return NULL;

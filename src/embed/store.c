@@ -198,10 +198,15 @@ void store_tend(struct pyr_store *store)
         }
         return; /* Told to drive. EMB-2 */
     }
-    bool must_wake =
-        store->keeper_until_ns != 0 && (io_loop_pending(store->loop) > 0 ||
-                                        io_loop_timer_ns(store->loop) < store->keeper_until_ns);
-    if (must_wake) {
+    if (store->keeper_until_ns == 0) {
+        return; /* It is awake. */
+    }
+    uint64_t needed_ns = io_loop_timer_ns(store->loop);
+    if (io_loop_pending(store->loop) > 0 || store->has_started) {
+        uint64_t nap_end_ns = io_now_mono_ns(store->io) + KEEPER_NAP_NS;
+        needed_ns = nap_end_ns < needed_ns ? nap_end_ns : needed_ns;
+    }
+    if (needed_ns < store->keeper_until_ns) {
         store->keeper_until_ns = 0;
         int error = pthread_cond_signal(&store->keeper_wake);
         ASSERT(error == 0);
@@ -211,18 +216,19 @@ void store_tend(struct pyr_store *store)
 /* One turn: wait without the lock, fold in what came, start the next flush, and only then wake
  * those that are done, so that the device is never idle while threads are woken. With the lock,
  * before and after. */
-void store_drive(struct pyr_store *store, uint64_t deadline_ns)
+bool store_drive(struct pyr_store *store, uint64_t deadline_ns)
 {
     ASSERT(store->loop);
     ASSERT(!store->is_driven); /* EMB-1 */
 
     store->is_driven = true;
+    store->turns++;
     store_unlock(store);
     io_loop_wait(store->loop, deadline_ns);
     store_lock(store);
     (void)io_loop_dispatch(store->loop);
     shard_step(store->shard);
-    log_seal_ready(store, false);
+    log_seal_ready(store, SEAL_ROUND_DUE);
     log_refuse_full(store);
     io_loop_flush(store->loop);
     struct waiter *taken = waiters_take_ready(store);
@@ -232,6 +238,7 @@ void store_drive(struct pyr_store *store, uint64_t deadline_ns)
         store_lock(store);
     }
     store->is_driven = false;
+    return taken;
 }
 
 /* Sleep on the own semaphore. Returns false if the deadline passed first. */
@@ -276,7 +283,7 @@ enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, u
     while (!atomic_load_explicit(&waiter->is_done, memory_order_acquire) && !is_late) {
         if (!store->is_driven && !waiter->is_passive) {
             waiter->is_posted = true;
-            store_drive(store, deadline_ns);
+            (void)store_drive(store, deadline_ns);
             waiter->is_posted = false;
             is_late = deadline_ns != IO_TIME_NEVER && io_now_mono_ns(store->io) >= deadline_ns;
             continue;

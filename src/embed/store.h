@@ -16,12 +16,14 @@
  *                                  -- somebody does ----> sleep on the own semaphore until woken:
  *                                                          "done", or "drive on"
  *
- * A thread of the store's own drives while operations are in flight and nobody waits for them, and
- * looks after the timers.
+ * A thread of the store's own, the keeper, looks after the timers, and drives while operations are
+ * in flight and nobody comes to wait for them. It looks at a store that is at work from time to
+ * time, so that nobody has to wake it.
  *
  * Invariants:
  *   EMB-1  at most one thread is in io_loop_wait
- *   EMB-2  while operations are in flight, somebody drives or has been told to
+ *   EMB-2  while operations are in flight, somebody drives, or has been told to, or the keeper will
+ *          look within KEEPER_NAP_NS
  *   EMB-3  a waiter is woken exactly once
  *
  * Threads: any, for every call but open and close.   Lock order: the store's lock is the only one.
@@ -70,15 +72,18 @@ struct pyr_store {
     struct folder folder;
     struct pyr_recovery recovery;
     char describe[256];
+    bool has_keeper;          /* Its thread runs; for open and close only. */
     const uint8_t *fork_mark; /* A page that a fork wipes: 1 here, 0 in a child. */
 
     pthread_mutex_t lock; /* Guards all below, and the shard. */
     pthread_cond_t keeper_wake;
     pthread_t keeper;
-    bool has_keeper;
     bool is_cached; /* The write cache is enabled. */
     bool is_closing;
     bool is_driven;
+    bool has_started;         /* Appends were started since the keeper last looked. */
+    uint64_t turns;           /* How often somebody drove. */
+    uint64_t keeper_turns;    /* That number when the keeper last looked. */
     uint64_t keeper_until_ns; /* When the keeper wakes by itself; 0 while it is awake. */
     struct waiter *waiters_first;
     struct waiter *waiters_last;
@@ -115,8 +120,8 @@ enum pyr_err store_wait_unlock(struct pyr_store *store,
 void store_wait_room(struct pyr_store *store);
 
 /** Drive one turn, waiting at most until @deadline_ns. Nobody drives. With the lock, before and
- * after. */
-void store_drive(struct pyr_store *store, uint64_t deadline_ns);
+ * after. Return whether that let a thread go which slept. */
+bool store_drive(struct pyr_store *store, uint64_t deadline_ns);
 
 /** Return the time @timeout_ms from now by the monotonic clock; negative: never. */
 uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms);

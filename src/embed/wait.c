@@ -115,6 +115,9 @@ enum pyr_err pyr_log_wait(struct pyr_log *log,
                        "offset %" PRId64 " of log '%s' was not handed out", offset_end,
                        log->partition->name);
     }
+    if (offset_end > log->partition->offset_committed) {
+        log_seal_ready(log->store, SEAL_ROUND_WAITED);
+    }
     return log_wait_promise_unlock(log, offset_end, deadline_ns, reterr);
 }
 
@@ -128,7 +131,7 @@ enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)
     }
     store_lock(log->store);
     int64_t offset_end = log_offset_next(log);
-    log_seal_ready(log->store, true);
+    log_seal_ready(log->store, SEAL_ROUND_ALL);
     shard_sync_begin(log->store->shard);
     err = log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
     if (err == PYR_ERR_DISK_FULL) {

@@ -9,7 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "embed/log.h"
 #include "embed_case.h"
+#include "partition/shard_inner.h"
 
 /* -- What a record keeps -- */
 
@@ -322,6 +324,42 @@ TEST(append_start, becomes_durable_though_nobody_waits)
     }
 
     CHECK_INT(stat.offset_durable, 1);
+    pyr_log_close(log);
+}
+
+/* Return how many journal entries @count appends took that were started and then waited for. */
+static uint64_t entries_of_started(struct pyr_log *log, int count)
+{
+    struct wal_counters before;
+    struct wal_counters after;
+    struct pyr_receipt receipt = {0};
+    struct pyr_record record = embed_record("shared");
+    struct pyr_error error;
+    store_lock(log->store);
+    wal_counters(log->store->shard->wal, &before);
+    store_unlock(log->store);
+    for (int index = 0; index < count; index++) {
+        CHECK_OK(pyr_log_append_start(log, &record, 1, &receipt, &error), error);
+    }
+    CHECK_OK(pyr_log_wait(log, receipt.offset_end, -1, &error), error);
+    store_lock(log->store);
+    wal_counters(log->store->shard->wal, &after);
+    store_unlock(log->store);
+    return after.entries - before.entries;
+}
+
+/* Were the first to go alone, the others would wait for its flush, and each round take two. A round
+ * in which this thread lost the processor for longer than appends linger may take more. */
+TEST(append_start, shares_one_flush_with_all_that_were_started)
+{
+    enum { ROUNDS = 200, COUNT = 16 };
+
+    struct pyr_log *log = embed_open(embed_path(case_folder(), "data"), NULL);
+    int shared = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        shared += entries_of_started(log, COUNT) == 1;
+    }
+    CHECK(shared >= ROUNDS / 4);
     pyr_log_close(log);
 }
 
