@@ -233,7 +233,7 @@ void shard_checkpoint_step(struct shard *shard)
         if (err != PYR_OK) {
             return;
         }
-        shard->is_disk_full = false;
+        shard_disk_has_room(shard);
         shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
         shard->checkpoints++;
         retention_checkpoint_done(shard);

@@ -130,9 +130,11 @@ static void parts_take(struct partition *partition, struct work_parts *parts)
     ASSERT(parts->count <= FLUSH_PARTS_MAX);
 
     size_t bytes = 0;
+    /* On a full disk by single chunks: where there is room for one, it goes on. */
+    size_t bytes_max = partition->shard->is_disk_full ? 1 : FLUSH_BYTES_MAX;
     parts->count = 0;
     struct cache_chunk *chunk = cache_unwritten(&partition->cached);
-    while (chunk && parts->count < FLUSH_PARTS_MAX && bytes < FLUSH_BYTES_MAX) {
+    while (chunk && parts->count < FLUSH_PARTS_MAX && bytes < bytes_max) {
         struct bytes span = {chunk->data + chunk->bytes_written,
                              chunk->bytes_used - chunk->bytes_written};
         if (span.count > 0) {
@@ -227,10 +229,21 @@ void shard_disk_full(struct shard *shard, const struct pyr_error *error)
     ASSERT(error);
 
     shard->is_disk_full = true;
+    wal_set_frugal(shard->wal, true); /* What is freed is for the segments: they free journal. */
     shard->disk_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
     (void)snprintf(shard->disk_full_reason, sizeof shard->disk_full_reason, "%s", error->message);
     shard->progress++;
     shard_flush_timer(shard);
+}
+
+void shard_disk_has_room(struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    if (shard->is_disk_full) {
+        shard->is_disk_full = false;
+        wal_set_frugal(shard->wal, false);
+    }
 }
 
 static void append_apply(struct partition *partition, struct work *work)
@@ -263,9 +276,7 @@ static void append_apply(struct partition *partition, struct work *work)
         partition->dirty_since_ns = io_now_mono_ns(shard->io);
         dirty_link(shard, partition, partition->is_large);
     }
-    if (shard->is_disk_full) {
-        shard->is_disk_full = false;
-    }
+    shard_disk_has_room(shard);
     partition_commit_written(partition);
     shard->progress++;
     shard_flush_timer(shard);
@@ -302,7 +313,7 @@ static void sync_apply(struct partition *partition, struct work *work)
     partition->offset_synced = segment_log_synced(partition->segments).offset;
     ASSERT(partition->offset_synced <= partition->offset_written);
     partition_commit_written(partition);
-    shard->is_disk_full = false;
+    shard_disk_has_room(shard);
     shard->progress++;
     shard_flush_timer(shard);
 }

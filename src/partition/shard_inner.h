@@ -151,6 +151,9 @@ void shard_fail(struct shard *shard, const struct pyr_error *error);
  */
 void shard_disk_full(struct shard *shard, const struct pyr_error *error);
 
+/** Note that something found room on the disk: appends are taken again. */
+void shard_disk_has_room(struct shard *shard);
+
 /** Start the writes to segments that are due. */
 void shard_flush_step(struct shard *shard);
 

@@ -467,7 +467,7 @@ bool wal_prepare_begin(struct wal_files *files, struct wal_prepare *prepare)
             chosen = file;
         }
     }
-    if (!chosen && files->count >= files->rows_max) {
+    if (!chosen && (files->is_frugal || files->count >= files->rows_max)) {
         return false;
     }
     ASSERT(!chosen || chosen->generation < files->generation_next); /* WALX-2 */

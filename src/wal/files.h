@@ -65,6 +65,7 @@ struct wal_files {
     const char *folder; /* Borrowed from the journal. */
     bool is_direct;
     bool is_read_only;
+    bool is_frugal; /* Files are recycled, but none is made. */
     struct wal_file *rows;
     uint32_t count;
     uint32_t rows_max;

@@ -392,6 +392,15 @@ void wal_kick(struct wal *wal)
     wal_pump(wal);
 }
 
+void wal_set_frugal(struct wal *wal, bool is_frugal)
+{
+    ASSERT(wal->state <= WAL_STATE_FAILED);
+    ASSERT(wal->files.count <= wal->files.rows_max);
+
+    wal->is_prepare_due = wal->is_prepare_due || wal->files.is_frugal;
+    wal->files.is_frugal = is_frugal;
+}
+
 bool wal_can_flush(const struct wal *wal)
 {
     ASSERT(wal->in_flight <= wal->options.depth);

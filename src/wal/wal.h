@@ -258,6 +258,10 @@ MUST_CHECK enum pyr_err wal_append(struct wal *wal,
  * once after a group of appends. */
 void wal_kick(struct wal *wal);
 
+/** Make no new file while @is_frugal: the disk is full, and what is freed is wanted by those who
+ * let the journal recycle files. */
+void wal_set_frugal(struct wal *wal, bool is_frugal);
+
 /** Return whether a flush that is handed over now goes to the device at once: fewer than `depth`
  * are in flight. Who can wait gathers while it is false. */
 bool wal_can_flush(const struct wal *wal);
