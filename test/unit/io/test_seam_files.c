@@ -4,6 +4,7 @@
  * io/file_posix.c and io/folder_posix.c.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/limits.h"
 #include "io/io.h"
@@ -221,6 +222,30 @@ TEST(io_map, shows_the_files_bytes)
     CHECK(io_map_is_resident(io, (struct bytes){data + 2, 3}));
     io_unmap(io, data, 6);
     io_close(io, file);
+    io_destroy(io);
+}
+
+/* A folder with more entries than a listing has room for at first: none is missing or twice. */
+TEST(io_list, gives_every_entry_of_a_large_folder)
+{
+    enum { FILES = 300 };
+    struct io *io = seam_create(&(struct seam_options){0});
+    const char *folder = seam_folder(io);
+    struct io_entries entries;
+    char name[16];
+    for (int number = 0; number < FILES; number++) {
+        (void)snprintf(name, sizeof name, "%03d", number * 7 % FILES);
+        io_close(io, open_new(io, seam_path(folder, name)));
+    }
+
+    CHECK_INT(io_list(io, folder, &entries), 0);
+
+    CHECK_INT(entries.count, FILES);
+    for (int number = 0; number < FILES; number++) {
+        (void)snprintf(name, sizeof name, "%03d", number);
+        CHECK_TEXT(entries.rows[number].name, name);
+    }
+    io_entries_free(io, &entries);
     io_destroy(io);
 }
 
