@@ -496,6 +496,44 @@ static void expect_number(struct pyr_log *log, uint32_t number, int count)
     pyr_reader_close(reader);
 }
 
+/* A log of some hundred segments, read from its start and from places within. */
+static void read_segments(const char *folder)
+{
+    enum { SEGMENTS = 300, VALUE_BYTES = 3000 };
+
+    static char value[VALUE_BYTES];
+    struct pyr_log_options options;
+    embed_log_options(&options, PYR_SYNC_OS);
+    options.hand_over_at_once = true; /* Each a batch of its own, of which one fits a segment. */
+    options.segment_max_size = 4096;
+    options.use_mmap = true;
+    struct pyr_log *log = embed_open(folder, &options);
+    const struct pyr_record record = {.value = value, .value_bytes = sizeof value};
+    struct pyr_error error;
+    for (int number = 0; number < SEGMENTS; number++) {
+        CHECK_OK(pyr_log_append(log, &record, NULL, &error), error);
+    }
+    pyr_log_close(log);
+    log = embed_open(folder, &options);
+    struct pyr_log_stat stat;
+    pyr_log_stat(log, &stat);
+    CHECK(stat.segments >= SEGMENTS);
+    struct pyr_reader *reader = NULL;
+    struct pyr_record read;
+    CHECK_OK(pyr_reader_open(log, PYR_READ_FIRST, &reader, &error), error);
+    for (int64_t number = 0; number < stat.offset_end; number++) {
+        CHECK_OK(pyr_reader_next(reader, 0, &read, &error), error);
+        CHECK_INT(read.offset, number);
+    }
+    for (int64_t number = 1; number < stat.offset_end; number = number * 3 / 2 + 1) {
+        CHECK_OK(pyr_reader_seek(reader, stat.offset_end - number, &error), error);
+        CHECK_OK(pyr_reader_next(reader, 0, &read, &error), error);
+        CHECK_INT(read.offset, stat.offset_end - number);
+    }
+    pyr_reader_close(reader);
+    pyr_log_close(log);
+}
+
 static void open_many(void *ctx)
 {
     const struct rlimit few = {.rlim_cur = 256, .rlim_max = 256};
@@ -521,10 +559,12 @@ static void open_many(void *ctx)
         free(logs);
         pyr_store_close(store);
     }
+    read_segments(embed_path(ctx, "../segments"));
     (void)printf("done\n");
 }
 
-/* A thousand logs where the host gives a process 256 files: open, append, read, and once more. */
+/* A thousand logs where the host gives a process 256 files: open, append, read, and once more; and
+ * one log of more segments than that. */
 TEST(guest, works_a_thousand_logs_with_256_files)
 {
     const char *folder = embed_path(case_folder(), "data");
