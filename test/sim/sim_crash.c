@@ -45,6 +45,14 @@ static struct crash crash_begin(enum sim_crash how, uint64_t seed)
         crash.choice = CHOICE_ALL;
         crash.name_choice = CHOICE_ALL;
         break;
+    case SIM_CRASH_DATA:
+        crash.choice = CHOICE_ALL;
+        crash.name_choice = CHOICE_NONE;
+        break;
+    case SIM_CRASH_NAMES:
+        crash.choice = CHOICE_NONE;
+        crash.name_choice = CHOICE_ALL;
+        break;
     case SIM_CRASH_SECTORS:
         crash.choice = CHOICE_HALF;
         crash.name_choice = CHOICE_HALF;

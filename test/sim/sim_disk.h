@@ -53,6 +53,8 @@ enum sim_crash {
     SIM_CRASH_RANDOM, /* One of the others, and mixtures of them, by the seed. */
     SIM_CRASH_NONE,   /* All of it is lost. */
     SIM_CRASH_ALL,    /* All of it survives. */
+    SIM_CRASH_DATA,   /* What was written survives, names that were made or changed are lost. */
+    SIM_CRASH_NAMES,  /* The other way round. */
     SIM_CRASH_SECTORS /* Each sector by its own coin. */
 };
 

@@ -245,6 +245,33 @@ TEST(sim_crash, may_lose_a_new_name_until_its_folder_is_synced)
     fixture_destroy(&fixture);
 }
 
+/* The bytes of a file and its name go their own ways: a crash may take the one and leave the other.
+ */
+TEST(sim_crash, takes_names_or_bytes_alone)
+{
+    struct fixture fixture = fixture_create();
+    struct io_file *file = NULL;
+    static uint8_t data[BLOCK_BYTES];
+    CHECK_INT(io_open(fixture.io, "/b", RW, &file), 0);
+    CHECK_INT(io_sync(fixture.io, file), 0);
+    CHECK_INT(io_sync_folder(fixture.io, "/"), 0);
+    CHECK_INT(io_write_whole(fixture.io, file, bytes_of_text("b"), 0, false), 0);
+    CHECK_INT(io_rename(fixture.io, "/b", "/c"), 0);
+
+    struct sim_disk *names_lost = sim_disk_crash(fixture.disk, SIM_CRASH_DATA, 1);
+    struct sim_disk *bytes_lost = sim_disk_crash(fixture.disk, SIM_CRASH_NAMES, 1);
+
+    CHECK_INT(slurp(names_lost, "/b", data, sizeof data), 1);
+    CHECK_INT(slurp(names_lost, "/c", data, sizeof data), -1);
+    CHECK_INT(slurp(bytes_lost, "/b", data, sizeof data), -1);
+    CHECK(slurp(bytes_lost, "/c", data, sizeof data) >= 0);
+    CHECK(data[0] != 'b' || slurp(bytes_lost, "/c", data, sizeof data) == 0);
+    io_close(fixture.io, file);
+    sim_disk_destroy(names_lost);
+    sim_disk_destroy(bytes_lost);
+    fixture_destroy(&fixture);
+}
+
 /* A replaced name leads to the old file or the new one, never to none; and two names are in no
  * order. */
 TEST(sim_crash, keeps_a_rename_whole_and_names_in_no_order)
