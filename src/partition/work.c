@@ -43,8 +43,8 @@ static void work_tail_read(struct work *work)
     enum pyr_err err = err_from_errno(work->tail_error);
     if (err == PYR_ERR_DISK_FULL || err == PYR_ERR_NO_MEMORY) {
         /* It passes: the sync counts as not done, and is done again. */
-        work->as.sync.err = err_set_errno(&work->as.sync.error, work->tail_error, "read back '%s'",
-                                          path);
+        work->as.sync.err =
+            err_set_errno(&work->as.sync.error, work->tail_error, "read back '%s'", path);
     }
 }
 
