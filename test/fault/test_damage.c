@@ -181,7 +181,7 @@ static void flip_file(struct victim *victim, const char *path, struct bytes data
 {
     bool takes_all = getenv("DAMAGE_ALL");
     bool is_sampled = !takes_all && !victim->is_small && is_payload(path);
-    size_t scale = (size_t)(100 / case_scale(100)) * (is_sampled ? PAYLOAD_STEP : 1);
+    size_t scale = (size_t)case_step() * (is_sampled ? PAYLOAD_STEP : 1);
     for (size_t position = 0; position < data.count; position++) {
         bool is_used =
             takes_all || data.data[position] != 0 || (position > 0 && data.data[position - 1] != 0);

@@ -123,8 +123,7 @@ TEST(full, disk_refuses_appends_and_takes_them_again)
 {
     struct tally tally = {0};
     bool is_good = true;
-    uint64_t step = 100 / case_scale(100);
-    for (uint64_t blocks = 0; blocks < BLOCKS_MAX; blocks += step) {
+    for (uint64_t blocks = 0; blocks < BLOCKS_MAX; blocks += case_step()) {
         is_good &= run(blocks, true, &tally);
         is_good &= run(blocks, false, &tally);
     }

@@ -96,12 +96,23 @@ const char *case_folder(void)
     return folders[folder_count++];
 }
 
-uint64_t case_scale(uint64_t count)
+static unsigned long percent_wanted(void)
 {
     const char *text = getenv("PYRALOG_TEST_PERCENT");
-    unsigned long percent = text ? strtoul(text, NULL, 10) : 100;
+    return text ? strtoul(text, NULL, 10) : 100;
+}
+
+uint64_t case_scale(uint64_t count)
+{
+    unsigned long percent = percent_wanted();
     uint64_t scaled = count / 100 * percent + count % 100 * percent / 100;
     return scaled > 0 ? scaled : 1;
+}
+
+uint64_t case_step(void)
+{
+    unsigned long percent = percent_wanted();
+    return percent == 0 || percent > 50 ? 1 : 100 / percent;
 }
 
 _Noreturn void case_skip(const char *reason)

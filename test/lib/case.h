@@ -52,6 +52,10 @@ const char *case_folder(void);
  * seeds, images or flips a test that could go on for ever tries in this build and length of run. */
 uint64_t case_scale(uint64_t count);
 
+/** Return which step of a loop over many that are alike to take next: 1, or ten where
+ * $PYRALOG_TEST_PERCENT is ten, and so on. */
+uint64_t case_step(void);
+
 /** Leave this test and count it as skipped, with the reason printed. */
 _Noreturn void case_skip(const char *reason);
 

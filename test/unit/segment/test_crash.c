@@ -240,7 +240,7 @@ static void crash_everywhere(struct life *life)
     uint64_t bad = 0;
     size_t events = sim_record_count(life->disk);
     CHECK(events > 200);
-    for (size_t index = 0; index < events && bad < 5; index++) {
+    for (size_t index = 0; index < events && bad < 5; index += (size_t)case_step()) {
         for (size_t how = 0; how < sizeof crashes / sizeof crashes[0]; how++) {
             uint64_t mark = 0;
             char where[200];
@@ -300,7 +300,7 @@ static void fail_each(enum sim_kind kind, int error)
     static struct life life;
     bool has_failed = true;
     uint64_t bad = 0;
-    for (uint64_t nth = 1; has_failed && nth < 2000; nth++) {
+    for (uint64_t nth = 1; has_failed && nth < 2000; nth += case_step()) {
         char where[64];
         begin(&life);
         know(&life, &(struct segment_claim){0}, 0);
@@ -357,7 +357,7 @@ TEST(segment_failure, of_every_allocation_loses_nothing)
     static struct life life;
     uint64_t bad = 0;
     uint64_t allocations = UINT64_MAX;
-    for (uint64_t nth = 1; nth < allocations; nth++) {
+    for (uint64_t nth = 1; nth < allocations; nth += case_step()) {
         char where[64];
         begin(&life);
         know(&life, &(struct segment_claim){0}, 0);
