@@ -191,9 +191,9 @@ static void budget_step(void *ctx, uint64_t round)
 static void copy_budget(const char *name, const struct bench_options *options)
 {
     struct budget budget;
-    budget_open(&budget, options);
+    budget_open(&budget);
     measure(name, options, budget_step, &budget, BUDGET_BATCH_BYTES);
-    budget_close(&budget, options);
+    budget_close(&budget);
 }
 
 int main(int argument_count, char **arguments)

@@ -4,12 +4,13 @@
  *
  * A batch of 1 MiB that is journalled and then stored in a segment is at least
  *
- *   checksummed                       one pass of reading
+ *   copied into the write cache       one pass of reading, one of writing (records into a batch)
+ *   checksummed                       one of reading
  *   copied into the journal's buffer  one of reading, one of writing (direct I/O takes it there)
- *   copied into the page cache        one of reading, one of writing (its segment, which grows)
+ *   copied into a segment's buffer    one of reading, one of writing (likewise)
  *
- * Doing just that, with nothing stored durably and no log around it, is the memory-copy budget: no
- * log of this shape can append faster on this machine, however fast the device is.
+ * Doing just that, on one thread, with nothing stored and no log around it, is the memory-copy
+ * budget. The page cache has no part in it: large batches go past it (segment/stream).
  *
  * Threads: one owner.
  */
@@ -24,18 +25,19 @@
 /* What a budget is measured with. */
 struct budget {
     uint8_t *batches; /* The caller's data: a region larger than the last cache. */
+    uint8_t *cache;   /* Where they are put together: as large. */
     uint8_t *journal; /* Stands for the journal's buffers. */
-    int segment_fd;   /* A file in the page cache. */
+    uint8_t *segment; /* Stands for the buffer of direct writes. */
     uint64_t next;    /* Which batch comes next. */
 };
 
-/** Make the buffers, and the file "<folder>/budget" of @options. Gives: budget_close. */
-void budget_open(struct budget *budget, const struct bench_options *options);
+/** Make the buffers, and touch them. Gives: budget_close. */
+void budget_open(struct budget *budget);
 
 /** Pass one batch, once through each stage. */
 void budget_pass(struct budget *budget);
 
-/** Free the buffers and remove the file. */
-void budget_close(struct budget *budget, const struct bench_options *options);
+/** Free the buffers. */
+void budget_close(struct budget *budget);
 
 #endif /* BENCH_BUDGET_H */

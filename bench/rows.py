@@ -63,6 +63,7 @@ ROWS = [
     entry("N2", "always, batches of 1000, 8 outstanding, 100 B", "bench_append"),
     entry("N2", "always, batches of 1 MiB", "bench_large", "ratio>=0.6"),
     entry("N2", "always, batches of 1 MiB, 2 outstanding", "bench_large"),
+    entry("N2", "always, bursts of 32 batches of 1 MiB", "bench_large", "ratio>=0.6"),
     entry("N2", "batch 5 ms, 1 appender, 100 B", "bench_append", "value>1000000"),
     entry("N2", "os, gathered, 1 appender, 100 B", "bench_append", "value>2000000"),
     entry("N2", "os, handed over at once, 1 appender, 100 B", "bench_append", "value>800000"),
