@@ -177,6 +177,11 @@
 #define FLUSH_BYTES_MAX    ((size_t)(8 * MIB))
 #define FLUSH_PARTS_MAX    32
 
+/* Such a write gives way to the journal until no append came for so long, or until so large a share
+ * of the cache is unwritten. */
+#define FLUSH_QUIET_NS        UINT64_C(5000000)
+#define FLUSH_GIVES_WAY_SHARE 4
+
 /* Pieces of background work of one shard at a time. */
 #define SHARD_WORKS_MAX 8
 

@@ -4,8 +4,9 @@
  *
  * A log with unwritten bytes stands in the shard's dirty list, oldest first. It is written when the
  * oldest byte has been there for the buffer time, when enough has gathered for a good write, when
- * someone waits for room, or when a checkpoint wants it. What is written stays in the cache for
- * readers until its memory is needed.
+ * someone waits for room, or when a checkpoint wants it. A good write waits while appends go on and
+ * the cache has room: nobody waits for it, but for the journal, and the two share one device. What
+ * is written stays in the cache for readers until its memory is needed.
  *
  *      dirty list:   [oldest] [..] [..]        a log that gathered FLUSH_BYTES_TARGET moves to the
  * front
@@ -109,6 +110,9 @@ void shard_flush_timer(struct shard *shard)
     uint64_t deadline_ns = IO_TIME_NEVER;
     if (shard->dirty_first) {
         deadline_ns = shard->dirty_first->dirty_since_ns + shard->options.buffer_time_ns;
+        uint64_t quiet_ns = shard->appended_ns + FLUSH_QUIET_NS;
+        bool is_sooner = shard->dirty_first->is_large && quiet_ns < deadline_ns;
+        deadline_ns = is_sooner ? quiet_ns : deadline_ns;
     }
     if (shard->is_disk_full) {
         deadline_ns = shard->disk_retry_ns; /* Nothing is written before, however old it is. */
@@ -365,6 +369,32 @@ void flush_apply(struct work *work)
 
 /* -- Scheduling -- */
 
+/* Note whether appends go on, and have the timer see when they no longer do. */
+static void flush_watch_appends(struct shard *shard, uint64_t now_ns)
+{
+    ASSERT(shard->appended_seen <= shard->position_end);
+    ASSERT(shard->dirty_first);
+
+    if (shard->appended_seen == shard->position_end) {
+        return;
+    }
+    shard->appended_seen = shard->position_end;
+    shard->appended_ns = now_ns;
+    if (shard->dirty_first->is_large) {
+        shard_flush_timer(shard);
+    }
+}
+
+/* Return whether what is worth a write should leave the device to the journal for now. */
+static bool flush_gives_way(const struct shard *shard, uint64_t now_ns)
+{
+    ASSERT(shard->appended_ns <= now_ns);
+    ASSERT(shard->cache.bytes_unwritten <= shard->cache.bytes);
+
+    return now_ns < shard->appended_ns + FLUSH_QUIET_NS &&
+           shard->cache.bytes_unwritten <= shard->cache.bytes_max / FLUSH_GIVES_WAY_SHARE;
+}
+
 /* Return whether the first dirty log should be written now. */
 static bool flush_is_due(struct shard *shard, const struct partition *partition, uint64_t now_ns)
 {
@@ -375,8 +405,8 @@ static bool flush_is_due(struct shard *shard, const struct partition *partition,
         return now_ns >= shard->disk_retry_ns;
     }
     bool is_pressed = shard->cache.bytes_unwritten > shard->cache.bytes_max / 2;
-    return partition->is_large || is_pressed || shard->is_flush_urged || shard->is_stopping ||
-           !partition->options.is_cached ||
+    return (partition->is_large && !flush_gives_way(shard, now_ns)) || is_pressed ||
+           shard->is_flush_urged || shard->is_stopping || !partition->options.is_cached ||
            now_ns >= partition->dirty_since_ns + shard->options.buffer_time_ns;
 }
 
@@ -392,15 +422,20 @@ struct work *shard_work_free(struct shard *shard)
     return NULL;
 }
 
-/* The next log to write: the first of the dirty list that is due and not being written. */
+/* The next log to write: the first of the dirty list that is due and not being written. Those with
+ * enough for a good write stand in front, and may have to give way to older ones behind. */
 static struct partition *flush_next(struct shard *shard, uint64_t now_ns)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     struct partition *partition = shard->dirty_first;
-    while (partition && flush_is_due(shard, partition, now_ns)) {
-        if (!partition->works[WORK_APPEND]) {
+    while (partition) {
+        bool is_due = flush_is_due(shard, partition, now_ns);
+        if (is_due && !partition->works[WORK_APPEND]) {
             return partition;
+        }
+        if (!is_due && !partition->is_large) {
+            return NULL;
         }
         partition = partition->dirty_next;
     }
@@ -455,6 +490,7 @@ void shard_flush_step(struct shard *shard)
     }
 
     uint64_t now_ns = io_now_mono_ns(shard->io);
+    flush_watch_appends(shard, now_ns);
     struct work *work = shard_work_free(shard);
     struct partition *partition = flush_next(shard, now_ns);
     while (work && partition && flush_plan_append(partition, work)) {

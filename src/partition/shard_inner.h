@@ -63,6 +63,8 @@ struct shard {
     struct work works[SHARD_WORKS_MAX];
     bool is_flush_urged; /* Someone waits for room: write the oldest now. */
     struct io_timer flush_timer;
+    uint64_t appended_seen; /* `position_end` when it last moved, */
+    uint64_t appended_ns;   /* and when that was seen. */
 
     enum shard_checkpoint_state checkpoint_state;
     uint64_t checkpoint_position;

@@ -121,6 +121,46 @@ TEST(partition_flush, writes_within_the_buffer_time)
     sim_disk_destroy(disk);
 }
 
+/* A write that nobody waits for leaves the device to the journal while appends go on and the cache
+ * has room, and not for longer. */
+TEST(partition_flush, gives_way_while_appends_go_on)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life = life_begin(disk);
+    struct partition *log = life.logs[0];
+    turn_many(&life, 40); /* The journal makes its files. */
+    life.shard->cache.bytes_max = UINT64_C(4) << 20;
+    life.shard->options.buffer_time_ns = UINT64_C(1000000000);
+    CHECK_INT(shard_case_append(&life, 0, 9), PYR_OK);
+    log->is_large = true; /* As if that were enough for a good write. */
+
+    uint64_t begin_ns = io_now_mono_ns(life.io);
+    while (io_now_mono_ns(life.io) - begin_ns < 4 * FLUSH_QUIET_NS) {
+        CHECK_INT(shard_case_append(&life, 2, 1), PYR_OK);
+        shard_case_turn(&life);
+        CHECK_INT(log->offset_written, 0);
+        sim_advance(life.sim, FLUSH_QUIET_NS / 3);
+    }
+    uint64_t quiet_ns = io_now_mono_ns(life.io);
+    while (log->offset_written == 0 && io_now_mono_ns(life.io) - quiet_ns < 4 * FLUSH_QUIET_NS) {
+        shard_case_turn(&life);
+    }
+    CHECK_INT(log->offset_written, 9);
+
+    /* A cache that fills up does not wait for quiet. */
+    uint64_t full_ns = io_now_mono_ns(life.io);
+    CHECK_INT(shard_case_append(&life, 0, 9), PYR_OK);
+    log->is_large = true;
+    life.logs[2]->is_large = true; /* It stands before, and would hold up the other. */
+    life.shard->cache.bytes_max = (FLUSH_GIVES_WAY_SHARE - 1) * life.shard->cache.bytes_unwritten;
+    shard_case_turn(&life);
+    CHECK(io_now_mono_ns(life.io) - full_ns < FLUSH_QUIET_NS);
+    CHECK(log->works[WORK_APPEND] || log->offset_written == 18);
+
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* A full cache is back-pressure: the append is refused, nothing is lost, and it goes through later.
  */
 TEST(partition_reserve, refuses_while_the_cache_is_full_of_unwritten_bytes)
