@@ -235,14 +235,16 @@ void bench_warm_memory(const struct bench_options *options, size_t bytes_count)
 {
     ASSERT(bytes_count >= WARM_PIECE_BYTES);
 
-    uint8_t *memory = mmap(NULL, bytes_count, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    uint8_t *memory =
+        mmap(NULL, bytes_count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         bench_fail("no memory for %zu bytes", bytes_count);
     }
+    /* Large pages come from other free memory than small ones, and break up into those. */
+    (void)madvise(memory, bytes_count, MADV_HUGEPAGE);
     memset(memory, 1, bytes_count);
     warm_page_cache(options, memory, bytes_count);
-    (void)munmap(memory, bytes_count);
+    (void)munmap(memory, bytes_count); /* Last, so that it is taken first. */
 }
 
 void bench_use(uint64_t value)

@@ -142,7 +142,6 @@ static double recover(const struct bench_options *options, __nftw_func_t prepare
     bench_path(options, wanted.name, path, sizeof path);
     (void)nftw(path, prepare, OPEN_FOLDERS, FTW_PHYS);
     bench_warm_memory(options, WARM_MEMORY_BYTES);
-    (void)nftw(path, prepare, OPEN_FOLDERS, FTW_PHYS); /* What was taken back meanwhile. */
 
     struct pyr_store *store = NULL;
     struct pyr_error error;

@@ -10,7 +10,7 @@
 
 /* Whether a piece is in memory is asked of one page in so many bytes: a hole costs time and nothing
  * else, and asking for each page costs as much as copying it. */
-#define SAMPLE_BYTES (64 << 10)
+#define SAMPLE_BYTES (128 << 10)
 
 void wal_window_init(struct wal_window *window, const struct wal_files *files)
 {
