@@ -430,6 +430,7 @@ enum pyr_err wal_open(struct io_loop *loop,
     }
     wal_replay_init(&wal->replay, &(struct wal_replay_options){
                                       .files = &wal->files,
+                                      .loop = wal->loop,
                                       .start = wal->resume,
                                       .checkpoint_number = wal->checkpoint.number,
                                       .checkpoint_durable_upto = wal->replay_durable_upto,

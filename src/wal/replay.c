@@ -29,7 +29,7 @@ void wal_replay_init(struct wal_replay *replay, const struct wal_replay_options 
         .good_end = options->start.position,
         .report = {.position = options->start.position, .run = options->start.run},
     };
-    wal_window_init(&replay->window, options->files);
+    wal_window_init(&replay->window, options->files, options->loop);
 }
 
 void wal_replay_deinit(struct wal_replay *replay)
@@ -186,6 +186,7 @@ static enum pyr_err flush_try(struct wal_replay *replay,
     wal_window_distrust(&replay->window);
     err = flush_judge(replay, file, position, ret_verdict, reterr);
     ASSERT(!replay->window.is_cached); /* REPL-4 */
+    wal_window_trust(&replay->window);
     return err;
 }
 

@@ -49,6 +49,7 @@
 
 struct wal_replay_options {
     const struct wal_files *files; /* Borrowed until deinit. */
+    struct io_loop *loop;          /* For reading ahead; NULL: nothing is. */
     struct wal_link start;
     uint64_t checkpoint_number;
     uint64_t checkpoint_durable_upto;
