@@ -17,7 +17,7 @@ void wal_window_init(struct wal_window *window, const struct wal_files *files, s
     ASSERT(window);
     ASSERT(files);
 
-    uint64_t eighth = align_down(files->identity.file_bytes / 8, 2 * BLOCK_BYTES);
+    uint64_t eighth = align_down(files->identity.file_bytes / 8, (uint64_t)2 * BLOCK_BYTES);
     size_t piece_bytes = eighth < WAL_WINDOW_BYTES ? (size_t)eighth : (size_t)WAL_WINDOW_BYTES;
     *window = (struct wal_window){.files = files,
                                   .loop = loop,
@@ -349,17 +349,17 @@ enum pyr_err wal_window_need(struct wal_window *window,
     ASSERT(position % BLOCK_BYTES == 0);
     ASSERT(position + (int64_t)bytes <= (int64_t)window->files->identity.file_bytes);
 
+    bool is_held = window_kept(window, file, position) >= (int64_t)bytes;
+    bool is_taken = !is_held && ahead_take(window, file, position);
     if (window_kept(window, file, position) < (int64_t)bytes) {
-        bool is_taken = ahead_take(window, file, position);
-        if (!is_taken || window_kept(window, file, position) < (int64_t)bytes) {
-            enum pyr_err err = window_fill(window, file, position, bytes, reterr);
-            if (err != PYR_OK) {
-                return err;
-            }
+        enum pyr_err err = window_fill(window, file, position, bytes, reterr);
+        if (err != PYR_OK) {
+            return err;
         }
-        if (!window->is_distrusted) {
-            ahead_start(window);
-        }
+    }
+    ASSERT(!is_taken || !window->ahead.is_running); /* WIN-1 */
+    if (!is_held && !window->is_distrusted) {
+        ahead_start(window);
     }
     *ret_data = window->data + (position - window->position);
     ASSERT(window_kept(window, file, position) >= (int64_t)bytes);
