@@ -2,9 +2,9 @@
 /*
  * cli/log_verify - pyralog log verify: every byte of a store held against its checks.
  *
- * The journal is followed as a start would, each log's folder is checked by segment/scrub: batches,
- * chains, digests, indexes, names. Findings are told one by one with file and position; nothing is
- * changed.
+ * The journal is followed as a start would, each log's folder is checked by segment/verify:
+ * batches, chains, digests, indexes, names. Findings are told one by one with file and position;
+ * nothing is changed.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "cli/json.h"
 #include "cli/offline.h"
 #include "cli/show.h"
-#include "segment/scrub.h"
+#include "segment/verify.h"
 
 struct verify_options {
     bool is_json;

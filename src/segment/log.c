@@ -451,6 +451,46 @@ enum pyr_err segment_log_view_time(struct segment_log *log,
                    log->folder, timestamp_ms);
 }
 
+bool segment_log_view_names(struct segment_log *log,
+                            int64_t offset,
+                            int64_t offset_end,
+                            struct segment_view *ret_view)
+{
+    ASSERT(ret_view);
+    ASSERT(offset >= 0);
+
+    size_t index = segment_log_index_of(log, offset);
+    while (index < log->count && log->rows[index]->is_claimed) {
+        index++; /* Its names are about to change. */
+    }
+    if (index == log->count) {
+        return false;
+    }
+    struct segment *segment = log->rows[index];
+    int64_t base = segment->shape.identity.offset_base;
+    if (offset >= offset_end || base >= offset_end) {
+        return false;
+    }
+    *ret_view = (struct segment_view){
+        .segment = segment,
+        .serial = segment->serial,
+        .shape = segment->shape,
+        .io = log->io,
+        .folder = log->folder,
+    };
+    segment->views++;
+    segment->views_unopened++; /* SEG-3 */
+    return true;
+}
+
+bool segment_view_is_stale(const struct segment_view *view)
+{
+    ASSERT(view->segment);
+    ASSERT(view->segment->views > 0);
+
+    return view->segment->state == SEGMENT_STATE_DELETED;
+}
+
 /* Whether the handle of @view, which goes, serves @segment better than what that has. */
 static bool is_handle_wanted(const struct segment *segment, const struct segment_view *view)
 {

@@ -45,6 +45,7 @@
 #include "segment/segment.h"
 
 struct segment_log;
+struct segment_stage;
 
 /* Runs a piece of work that reads mapped memory. The owner of the process (never this library) may
  * install a SIGBUS handler and give this: it calls @work(@arg) and returns 0, or EIO if a mapped
@@ -325,6 +326,7 @@ struct segment_view {
     struct io *io;
     const char *folder; /* The log's. */
     const struct segment_guard *guard;
+    struct segment_stage *stage; /* Reads go past the page cache through this; NULL: they do not. */
     bool use_mmap;
     bool was_open;
 };
@@ -343,6 +345,19 @@ MUST_CHECK enum pyr_err segment_log_view_time(struct segment_log *log,
                                               int64_t timestamp_ms,
                                               struct segment_view *ret_view,
                                               struct pyr_error *reterr);
+
+/**
+ * Take a view of the first segment that ends past @offset, begins below @offset_end and is claimed
+ * by no job, without open files, so that its names stay until the view is released (SEG-3). Returns
+ * false if there is none. It does not map.
+ */
+bool segment_log_view_names(struct segment_log *log,
+                            int64_t offset,
+                            int64_t offset_end,
+                            struct segment_view *ret_view);
+
+/** Return whether @view is of a segment that was removed or swapped since it was taken. */
+bool segment_view_is_stale(const struct segment_view *view);
 
 /** Give @view back; what it opened goes to the cache. Counts on its handle that runs hold stay. */
 void segment_log_view_release(struct segment_log *log, struct segment_view *view);

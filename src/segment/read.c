@@ -22,6 +22,7 @@
 #include "record/batch.h"
 #include "segment/chain.h"
 #include "segment/points.h"
+#include "segment/stage.h"
 
 enum { WINDOW_BYTES = 4096 };
 
@@ -68,9 +69,10 @@ static enum pyr_err read_log(struct reader *reader,
     ASSERT(position <= reader->view->shape.end.position);
 
     struct segment_view *view = reader->view;
-    int number =
-        io_read_whole(view->io, view->handle->log, (struct bytes_mut){.data = data, .count = count},
-                      position, ret_count);
+    struct bytes_mut span = {.data = data, .count = count};
+    int number = view->stage
+                     ? segment_stage_read(view->stage, view->io, span, position, ret_count)
+                     : io_read_whole(view->io, view->handle->log, span, position, ret_count);
     if (number != 0) {
         return err_set_errno(reader->reterr, number,
                              "read '%s/%020" PRId64 ".log' at position %" PRIu32, view->folder,

@@ -1,338 +1,217 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * segment/scrub - the step, and the pass over a folder.
+ * segment/scrub - one step.
  *
- * Offline, a sealed segment is read like a reader would, from its first batch to its END point; the
- * last one, which may have no END point, is walked for as long as batches are good, without a point
- * to hold it against but those it has.
+ * The files are opened by name for each step and closed at its end: a scrub is slow, and must not
+ * keep files that were removed, nor drive what readers use out of the cache of open files.
  */
 #include "segment/scrub.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "base/assert.h"
 #include "segment/rebuild.h"
+#include "segment/state.h"
 
-/* -- In the background -- */
-
-enum pyr_err segment_scrub_step(struct segment_scrub *scrub,
-                                struct segment_view *view,
-                                uint64_t bytes,
-                                struct bytes_mut buffer,
-                                size_t *ret_bytes_needed,
-                                struct pyr_error *reterr)
+enum pyr_err segment_scrub_init(struct segment_scrub *scrub, struct io *io, size_t stretch_bytes)
 {
-    ASSERT(scrub->offset >= 0);
-    ASSERT(ret_bytes_needed);
-    ASSERT(view->folder);
+    ASSERT(stretch_bytes > 0);
+    ASSERT(stretch_bytes % BLOCK_BYTES == 0);
 
-    uint64_t done = 0;
-    while (done < bytes && scrub->offset < view->shape.end.offset) {
-        struct segment_run run = {0};
-        struct segment_read want = {
-            .offset = scrub->offset,
-            .offset_end = INT64_MAX,
-            .bytes_max = bytes - done < SEGMENT_READ_BYTES ? (size_t)(bytes - done)
-                                                           : (size_t)SEGMENT_READ_BYTES,
-            .buffer = buffer,
-            .cursor = &scrub->cursor,
-        };
-        enum pyr_err err = segment_view_read(view, &want, &run, reterr);
-        if (err == PYR_ERR_TOO_LARGE) {
-            *ret_bytes_needed = run.bytes_needed;
-        }
-        if (err != PYR_OK) {
-            return err;
-        }
-        ASSERT(run.offset_next > scrub->offset);
-        scrub->offset = run.offset_next;
-        scrub->bytes += run.data.count;
-        scrub->batches += run.batches;
-        done += run.data.count;
-        segment_handle_release(run.handle);
+    uint8_t *stretch = io_alloc(io, stretch_bytes, BLOCK_BYTES);
+    uint8_t *room = io_alloc(io, stretch_bytes, 1);
+    if (!stretch || !room) {
+        io_free(io, stretch);
+        io_free(io, room);
+        return PYR_ERR_NO_MEMORY;
     }
-    bool is_sealed = view->shape.bytes_allocated == view->shape.end.position &&
-                     scrub->offset == view->shape.end.offset;
+    *scrub = (struct segment_scrub){
+        .room = {room, stretch_bytes},
+        .stage.buffer = {stretch, stretch_bytes},
+    };
+    return PYR_OK;
+}
+
+void segment_scrub_deinit(struct segment_scrub *scrub, struct io *io)
+{
+    ASSERT(!scrub->view.segment);
+    ASSERT(!scrub->stage.file);
+
+    io_free(io, scrub->room.data);
+    io_free(io, scrub->stage.buffer.data);
+    *scrub = (struct segment_scrub){0};
+}
+
+void segment_scrub_begin(struct segment_scrub *scrub, const struct segment_log *log)
+{
+    ASSERT(!scrub->view.segment);
+    ASSERT(scrub->room.data || scrub->room.count == 0);
+
+    scrub->offset = 0;
+    scrub->offset_target = segment_log_synced(log).offset;
+    scrub->cursor = (struct segment_cursor){0};
+    scrub->stage.serial = 0; /* Serials are a log's own. */
+}
+
+bool segment_scrub_plan(struct segment_scrub *scrub, struct segment_log *log, uint64_t bytes_max)
+{
+    ASSERT(scrub->stage.buffer.data);
+    ASSERT(!scrub->view.segment);
+    ASSERT(bytes_max > 0);
+
+    if (!segment_log_view_names(log, scrub->offset, scrub->offset_target, &scrub->view)) {
+        return false;
+    }
+    int64_t segment_end = scrub->view.shape.end.offset;
+    scrub->offset_end = segment_end < scrub->offset_target ? segment_end : scrub->offset_target;
+    const struct segment *segment = scrub->view.segment;
+    int64_t base = segment->shape.identity.offset_base;
+    scrub->offset = scrub->offset > base ? scrub->offset : base;
+    scrub->segment = base;
+    scrub->bytes_max = bytes_max;
+    scrub->checks_index =
+        segment->state == SEGMENT_STATE_SEALED || segment->state == SEGMENT_STATE_CLEANED;
+    scrub->bytes = 0;
+    scrub->batches = 0;
+    scrub->damage = -1;
+    ASSERT(scrub->offset < scrub->offset_end);
+    return true;
+}
+
+/* -- Run -- */
+
+/* Make room for a batch of @bytes. */
+static enum pyr_err room_grow(struct segment_scrub *scrub, size_t bytes, struct pyr_error *reterr)
+{
+    ASSERT(bytes > scrub->room.count);
+
+    struct io *io = scrub->view.io;
+    io_free(io, scrub->room.data);
+    scrub->room = (struct bytes_mut){io_alloc(io, bytes, 1), bytes};
+    if (!scrub->room.data) {
+        scrub->room.count = 0;
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to scrub '%s'", scrub->view.folder);
+    }
+    return PYR_OK;
+}
+
+/* Read and check the next run, of at most @bytes_max but one batch at least. */
+static enum pyr_err step_run(struct segment_scrub *scrub,
+                             size_t bytes_max,
+                             bool *ret_is_through,
+                             struct pyr_error *reterr)
+{
+    ASSERT(scrub->offset < scrub->offset_end);
+    ASSERT(bytes_max > 0);
+
+    struct segment_run run = {0};
+    struct segment_read want = {
+        .offset = scrub->offset,
+        .offset_end = scrub->offset_end,
+        .bytes_max = bytes_max,
+        .buffer = scrub->room,
+        .cursor = &scrub->cursor,
+    };
+    enum pyr_err err = segment_view_read(&scrub->view, &want, &run, reterr);
+    if (err == PYR_ERR_TOO_LARGE) {
+        err = room_grow(scrub, run.bytes_needed, reterr);
+        want.buffer = scrub->room;
+        err = err == PYR_OK ? segment_view_read(&scrub->view, &want, &run, reterr) : err;
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    *ret_is_through = run.offset_next <= scrub->offset || run.offset_next >= scrub->offset_end;
+    scrub->offset = *ret_is_through ? scrub->offset_end : run.offset_next;
+    scrub->bytes += run.data.count;
+    scrub->batches += run.batches;
+    return PYR_OK;
+}
+
+/* Compare the index files of the closed segment that is through. */
+static enum pyr_err step_index(struct segment_scrub *scrub, struct pyr_error *reterr)
+{
+    ASSERT(scrub->checks_index);
+    ASSERT(scrub->offset == scrub->offset_end);
+
+    const struct segment_shape *shape = &scrub->view.shape;
     uint32_t wrong = 0;
-    if (is_sealed) {
-        enum pyr_err err =
-            segment_rebuild_index(view->io, view->folder, &view->shape, true, &wrong, reterr);
-        if (err != PYR_OK) {
-            return err;
-        }
+    enum pyr_err err =
+        segment_rebuild_index(scrub->view.io, scrub->view.folder, shape, true, &wrong, reterr);
+    if (err != PYR_OK) {
+        return err;
     }
+    scrub->bytes += (uint64_t)segment_point_position(shape->point_count) +
+                    (uint64_t)shape->index_count * SEGMENT_INDEX_ENTRY_BYTES +
+                    (uint64_t)shape->time_count * SEGMENT_TIME_ENTRY_BYTES;
     if (wrong > 0) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "'%s/%020" PRId64 "': %" PRIu32 " of its index files are wrong; nothing is "
                        "read through them, and the next open makes them anew",
-                       view->folder, view->shape.identity.offset_base, wrong);
+                       scrub->view.folder, shape->identity.offset_base, wrong);
     }
     return PYR_OK;
 }
 
-/* -- Offline -- */
-
-/* The pass over a folder. */
-struct pass {
-    struct io *io;
-    const char *folder;
-    struct segment_verdict *verdict;
-    int64_t *bases;
-    size_t count;
-    struct segment_point end; /* Of the segment before; the appended history's digest. */
-    bool has_end;
-    struct bytes_mut buffer;
-};
-
-static void find(struct pass *pass, enum pyr_err err, int64_t segment, const char *text)
+static enum pyr_err step(struct segment_scrub *scrub, struct pyr_error *reterr)
 {
-    ASSERT(err != PYR_OK);
-    ASSERT(text);
-    ASSERT(pass->verdict);
+    ASSERT(scrub->view.segment);
+    ASSERT(scrub->bytes == 0);
 
-    struct segment_verdict *verdict = pass->verdict;
-    if (verdict->finding_count < SEGMENT_FINDINGS_MAX) {
-        struct segment_finding *finding = &verdict->findings[verdict->finding_count];
-        finding->err = err;
-        finding->segment = segment;
-        (void)snprintf(finding->text, sizeof finding->text, "%.255s", text);
-    }
-    verdict->finding_count++;
-}
-
-/* Sort one name; @pass has room for its base. */
-static void sort_name(struct pass *pass, const char *name)
-{
-    int64_t base = 0;
-    enum segment_kind kind = SEGMENT_KIND_LOG;
-    enum segment_suffix suffix = SEGMENT_SUFFIX_NONE;
-    bool is_segment = segment_name_parse(name, &base, &kind, &suffix);
-    bool is_own = strcmp(name, SEGMENT_EPOCH_FILE_NAME) == 0 ||
-                  strcmp(name, SEGMENT_METADATA_FILE_NAME) == 0 ||
-                  strcmp(name, SEGMENT_QUARANTINE_NAME) == 0;
-    if (is_segment && suffix == SEGMENT_SUFFIX_NONE) {
-        if (kind == SEGMENT_KIND_LOG) {
-            pass->bases[pass->count++] = base;
-        }
-    } else if (is_segment || strcmp(name, SEGMENT_PREPARED_FILE_NAME) == 0) {
-        pass->verdict->unfinished++;
-    } else if (!is_own) {
-        pass->verdict->unknown++;
-    }
-}
-
-/* Sort the names: segments to @pass, the rest to the counters. */
-static enum pyr_err list_names(struct pass *pass, struct pyr_error *reterr)
-{
-    ASSERT(!pass->bases);
-    ASSERT(pass->count == 0);
-
-    struct io_entries entries = {0};
-    int number = io_list(pass->io, pass->folder, &entries);
-    if (number != 0) {
-        return err_set_errno(reterr, number, "list '%s'", pass->folder);
-    }
-    pass->bases = io_alloc(pass->io, (entries.count + 1) * sizeof *pass->bases, sizeof(int64_t));
-    for (size_t index = 0; index < entries.count && pass->bases; index++) {
-        sort_name(pass, entries.rows[index].name);
-    }
-    io_entries_free(pass->io, &entries);
-    return pass->bases ? PYR_OK : err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to verify");
-}
-
-/* Read a segment whose shape is known from its first batch to its last. */
-static enum pyr_err read_through(struct pass *pass, struct segment_view *view)
-{
-    ASSERT(pass->buffer.data);
-    ASSERT(!view->use_mmap);
-
-    struct pyr_error error = {0};
-    struct segment_cursor cursor = {0};
-    int64_t offset = view->shape.identity.offset_base;
-    enum pyr_err err = PYR_OK;
-    while (err == PYR_OK && offset < view->shape.end.offset) {
-        struct segment_run run = {0};
-        struct segment_read want = {
-            .offset = offset,
-            .offset_end = INT64_MAX,
-            .bytes_max = pass->buffer.count,
-            .buffer = pass->buffer,
-            .cursor = &cursor,
-        };
-        err = segment_view_read(view, &want, &run, &error);
-        if (err == PYR_OK) {
-            offset = run.offset_next;
-            pass->verdict->batches += run.batches;
-            pass->verdict->records += run.records;
-            pass->verdict->bytes += run.data.count;
-        }
-    }
-    if (err != PYR_OK) {
-        find(pass, err, view->shape.identity.offset_base, error.message);
-    }
-    return err == PYR_ERR_NO_MEMORY || err == PYR_ERR_IO ? err : PYR_OK;
-}
-
-/* Check that @shape goes on where the segment before it ended. */
-static void check_joined(struct pass *pass, const struct segment_shape *shape)
-{
-    ASSERT(shape->identity.offset_base >= 0);
-    ASSERT(pass->verdict);
-
-    char text[128];
-    if (!pass->has_end) {
-        return;
-    }
-    if (shape->start.offset != pass->end.offset) {
-        (void)snprintf(text, sizeof text, "offsets %" PRId64 " to %" PRId64 " are missing",
-                       pass->end.offset, shape->start.offset);
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base, text);
-    } else if (shape->start.digest != pass->end.digest || shape->start.epoch != pass->end.epoch) {
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base,
-             "its digest does not go on where the segment before it ends");
-    }
-}
-
-static enum pyr_err verify_sealed(struct pass *pass, const struct segment_shape *shape)
-{
-    ASSERT(pass->buffer.data);
-    ASSERT(shape->point_count > shape->history_count);
-
-    struct segment_view view = {.serial = 1,
-                                .shape = *shape,
-                                .io = pass->io,
-                                .folder = pass->folder};
-    struct pyr_error error = {0};
-    uint32_t wrong = 0;
-    enum pyr_err err = read_through(pass, &view);
-    segment_handle_release(view.handle);
-    if (err != PYR_OK) {
-        return err;
-    }
-    err = segment_rebuild_index(pass->io, pass->folder, shape, true, &wrong, &error);
-    if (err == PYR_ERR_NO_MEMORY) {
-        return err;
-    }
-    if (err != PYR_OK || wrong > 0) {
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base,
-             err != PYR_OK ? error.message : "an index file is wrong (opening makes it anew)");
-    }
-    pass->verdict->cleaned += shape->is_cleaned;
-    pass->end = shape->end;
-    pass->end.digest = shape->history_digest;
-    pass->has_end = true;
-    return PYR_OK;
-}
-
-/* Walk a segment without an END point for as long as its batches are good. */
-static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *seen, bool is_last)
-{
-    ASSERT(seen->identity.offset_base >= 0);
-    ASSERT(pass->count > 0);
-
-    struct pyr_error error = {0};
-    struct segment_point start = pass->has_end ? pass->end : seen->start;
-    int64_t offset_base = seen->identity.offset_base;
-    if (seen->is_cleaned || (!pass->has_end && !(seen->start.kind & SEGMENT_POINT_START))) {
-        find(pass, PYR_ERR_CORRUPT, offset_base, "its .digest is missing or damaged");
-        pass->has_end = false;
-        return PYR_OK;
-    }
-    if (start.offset != offset_base) {
-        pass->has_end = false;
-        return PYR_OK; /* The gap was found already. */
-    }
-    struct segment_rebuild rebuild = {
-        .io = pass->io,
-        .folder = pass->folder,
-        .shape = segment_shape_after(&seen->identity.log, &start, start.clock_ms),
-        .offset_trusted = offset_base,
-        .offset_end = offset_base,
-        .may_pass = true,
-        .is_dry = true,
-    };
-    enum pyr_err err = segment_rebuild(&rebuild, &error);
-    if (err == PYR_ERR_NO_MEMORY || err == PYR_ERR_IO) {
-        return err;
-    }
-    if (err != PYR_OK) {
-        find(pass, err, offset_base, error.message);
-        pass->has_end = false;
-        return PYR_OK;
-    }
-    pass->verdict->batches += rebuild.batches;
-    pass->verdict->records += rebuild.records;
-    pass->verdict->bytes += rebuild.bytes_scanned;
-    pass->verdict->bytes_behind = rebuild.bytes_behind;
-    if (!is_last) {
-        find(pass, PYR_ERR_CORRUPT, offset_base, "its .digest is missing or damaged");
-    }
-    pass->end = rebuild.shape.end;
-    pass->has_end = true;
-    return PYR_OK;
-}
-
-static enum pyr_err verify_segment(struct pass *pass, size_t index, struct pyr_error *reterr)
-{
-    ASSERT(pass->bases);
-    ASSERT(index < pass->count);
-
-    struct segment_identity identity = {.log = pass->verdict->metadata.log,
-                                        .offset_base = pass->bases[index]};
-    enum segment_look look = SEGMENT_LOOK_BAD;
-    struct segment_shape shape;
-    enum pyr_err err = segment_look_at(pass->io, pass->folder, &identity, &look, &shape, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    pass->verdict->segments++;
-    if (shape.start.kind & SEGMENT_POINT_START) {
-        check_joined(pass, &shape);
-    }
-    if (look == SEGMENT_LOOK_GOOD || look == SEGMENT_LOOK_INDEX_BAD) {
-        return verify_sealed(pass, &shape);
-    }
-    return verify_open(pass, &shape, index + 1 == pass->count);
-}
-
-enum pyr_err segment_verify_folder(struct io *io,
-                                   const char *folder,
-                                   int64_t offset_end,
-                                   struct segment_verdict *ret_verdict,
-                                   struct pyr_error *reterr)
-{
-    ASSERT(folder);
-    ASSERT(ret_verdict);
-
-    struct pass pass = {.io = io, .folder = folder, .verdict = ret_verdict};
-    *ret_verdict = (struct segment_verdict){.offset_start = -1};
-    enum pyr_err err = segment_log_identify(io, folder, &ret_verdict->metadata, reterr);
-    if (err == PYR_ERR_CORRUPT) {
-        find(&pass, err, -1, "partition.metadata is damaged");
-        return PYR_OK;
-    }
+    enum pyr_err err = segment_view_open(&scrub->view, reterr);
     if (err == PYR_OK) {
-        err = list_names(&pass, reterr);
+        err = segment_stage_open(&scrub->stage, &scrub->view, reterr);
     }
-    if (err != PYR_OK) {
+    bool is_through = false;
+    uint64_t bytes_max = scrub->stage.buffer.count;
+    while (err == PYR_OK && !is_through && scrub->bytes < scrub->bytes_max) {
+        uint64_t left = scrub->bytes_max - scrub->bytes;
+        err = step_run(scrub, (size_t)(left < bytes_max ? left : bytes_max), &is_through, reterr);
+        if (err == PYR_ERR_CORRUPT && bytes_max > 1) {
+            /* Read anew, since memory errs as well as disks, and batch by batch, to say where. */
+            bytes_max = 1;
+            scrub->stage.count = 0;
+            err = PYR_OK;
+        }
+    }
+    if (err == PYR_OK && is_through && scrub->checks_index) {
+        err = step_index(scrub, reterr);
+    }
+    return err;
+}
+
+void segment_scrub_run(struct segment_scrub *scrub)
+{
+    ASSERT(scrub->view.segment);
+    ASSERT(!scrub->view.handle);
+
+    scrub->err = step(scrub, &scrub->error);
+    scrub->damage = scrub->offset;
+    segment_stage_close(&scrub->stage, scrub->view.io);
+    segment_handle_release(scrub->view.handle);
+    scrub->view.handle = NULL;
+    scrub->view.stage = NULL;
+}
+
+enum pyr_err segment_scrub_apply(struct segment_scrub *scrub,
+                                 struct segment_log *log,
+                                 struct pyr_error *reterr)
+{
+    ASSERT(scrub->view.segment);
+    ASSERT(!scrub->view.handle);
+
+    enum pyr_err err = scrub->err;
+    bool is_stale = segment_view_is_stale(&scrub->view);
+    int64_t segment_end = scrub->view.shape.end.offset;
+    segment_log_view_release(log, &scrub->view);
+    if (err == PYR_OK || err == PYR_ERR_NO_MEMORY) {
         return err;
     }
-    pass.buffer = (struct bytes_mut){.data = io_alloc(io, BATCH_BYTES_MAX, BLOCK_BYTES),
-                                     .count = BATCH_BYTES_MAX};
-    if (!pass.buffer.data) {
-        err = err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to verify '%s'", folder);
+    scrub->offset = segment_end;
+    if (is_stale) {
+        return PYR_OK; /* Its files went while they were looked at. */
     }
-    for (size_t index = 0; index < pass.count && err == PYR_OK; index++) {
-        err = verify_segment(&pass, index, reterr);
-    }
-    ret_verdict->offset_start = pass.count ? pass.bases[0] : 0;
-    ret_verdict->offset_end = pass.has_end ? pass.end.offset : ret_verdict->offset_start;
-    ret_verdict->digest = pass.end.digest;
-    if (err == PYR_OK && offset_end > ret_verdict->offset_end) {
-        find(&pass, PYR_ERR_CORRUPT, -1, "the good batches end before the offset they should");
-    }
-    io_free(io, pass.buffer.data);
-    io_free(io, pass.bases);
-    return err;
+    segment_give_error(reterr, &scrub->error);
+    bool is_damage = err == PYR_ERR_CORRUPT || err == PYR_ERR_NOT_FOUND || err == PYR_ERR_FOREIGN;
+    return is_damage ? PYR_ERR_CORRUPT : PYR_ERR_IO;
 }

@@ -1,76 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * segment/scrub - looking for damage before a reader meets it: in the background, and offline.
+ * segment/scrub - looking for damage in an open log before a reader meets it, in steps.
  *
- * Both go through the read path, so that what they check is what readers rely on. The background
- * scrub takes a step of bounded bytes at a time; its pace is the caller's. Offline verification
- * takes a folder that nobody has open, changes nothing, and tells everything that is wrong.
+ * Part of the path:  owner's schedule -> [scrub] -> read -> stage -> files
  *
- * Threads: any.   Memory: io_alloc.
+ * A step reads some bytes of one segment as a reader would, checksums, chain and points, but past
+ * the page cache; at the end of a closed segment its index files are compared too. It covers what
+ * is on stable storage, the segment that is written to included. How often a step is taken is the
+ * owner's business. Segments that a job compacts or removes are passed over: their names change.
+ *
+ *      plan   owner       the next segment, by name; false if the log is through
+ *      run    any thread  opens its files, reads, closes them
+ *      apply  owner       says what was found, and moves on
+ *
+ * Damage ends the step. It is found again by whoever reads there, with the same error; nothing is
+ * changed, and the scrub goes on with the next segment.
+ *
+ * Threads: as above.   Memory: io_alloc.
  */
 #ifndef SEGMENT_SCRUB_H
 #define SEGMENT_SCRUB_H
 
 #include "segment/log.h"
 #include "segment/read.h"
+#include "segment/stage.h"
 
-/* A background scrub of one log. Zeroed stands at the log's start. */
+/* One scrub; of one log at a time. */
 struct segment_scrub {
-    int64_t offset; /* Next to be looked at. */
+    int64_t offset;        /* Next to be looked at. */
+    int64_t offset_target; /* Where it ends: what was on stable storage when it began. */
     struct segment_cursor cursor;
-    uint64_t bytes; /* Checked so far. */
-    uint64_t batches;
-};
 
-/**
- * Check about @bytes of @view from scrub->offset on, which @view holds, and move on. At a sealed
- * segment's end its index files are compared as well. Any thread; blocks. @buffer is for views that
- * do not map; PYR_ERR_TOO_LARGE as for segment_view_read, with *@ret_bytes_needed.
- */
-MUST_CHECK enum pyr_err segment_scrub_step(struct segment_scrub *scrub,
-                                           struct segment_view *view,
-                                           uint64_t bytes,
-                                           struct bytes_mut buffer,
-                                           size_t *ret_bytes_needed,
-                                           struct pyr_error *reterr);
-
-/* One thing that is wrong. */
-struct segment_finding {
+    /* A step between plan and apply. */
+    struct segment_view view;
+    int64_t offset_end;    /* What is on stable storage of the segment. */
+    uint64_t bytes_max;    /* About so many in this step. */
+    bool checks_index;     /* The segment is closed: at its end its index files are compared. */
+    struct bytes_mut room; /* What is read at once; grows to the largest batch. */
+    struct segment_stage stage;
     enum pyr_err err;
-    int64_t segment; /* Base offset; -1: the folder itself. */
-    char text[256];  /* File, position, offset, and what. */
+    struct pyr_error error;
+
+    /* Results of a step. */
+    uint64_t bytes;   /* Read and checked. */
+    uint64_t batches; /* In them. */
+    int64_t segment;  /* Base offset of its segment. */
+    int64_t damage; /* With PYR_ERR_CORRUPT and PYR_ERR_IO: the first offset that cannot be read. */
 };
 
-/* What offline verification found. */
-struct segment_verdict {
-    struct segment_metadata metadata;
-    uint64_t segments;
-    uint64_t cleaned; /* Of those, compacted ones. */
-    uint64_t batches;
-    uint64_t records;
-    uint64_t bytes;
-    uint64_t bytes_behind; /* Behind the last good batch of the last segment. */
-    int64_t offset_start;  /* Base of the first segment. */
-    int64_t offset_end;    /* Behind the last good batch of the last segment. */
-    uint64_t digest;       /* At that end. */
-    uint64_t unknown;      /* Files that nothing explains. */
-    uint64_t unfinished;   /* Files of work that a crash interrupted; the next open clears them. */
-    uint64_t finding_count;
-    struct segment_finding findings[SEGMENT_FINDINGS_MAX]; /* The first of them. */
-};
+/** Set up @scrub to read @stretch_bytes, a multiple of BLOCK_BYTES, from the disk at once.
+ * PYR_ERR_NO_MEMORY. Gives: segment_scrub_deinit. */
+MUST_CHECK enum pyr_err segment_scrub_init(struct segment_scrub *scrub,
+                                           struct io *io,
+                                           size_t stretch_bytes);
+
+/** Free what @scrub holds; zeroed memory is accepted. No step is planned. */
+void segment_scrub_deinit(struct segment_scrub *scrub, struct io *io);
+
+/** Begin with @log, at its first segment. Before the first plan of each log. */
+void segment_scrub_begin(struct segment_scrub *scrub, const struct segment_log *log);
+
+/** Plan to check about @bytes_max more bytes of @log; false if there is nothing more in it. */
+bool segment_scrub_plan(struct segment_scrub *scrub, struct segment_log *log, uint64_t bytes_max);
+
+/** Read and check. Any thread; blocks. */
+void segment_scrub_run(struct segment_scrub *scrub);
 
 /**
- * Check every byte of the log in @folder: metadata, names, each batch, each chain from segment to
- * segment, indexes, epoch file. Changes nothing. Blocks.
+ * Fold the step in.
  *
- * Fails only if it cannot look (PYR_ERR_NOT_FOUND, PYR_ERR_IO, PYR_ERR_NO_MEMORY); damage is a
- * finding. The end of the last segment is where its good batches end, since only the owner knows
- * more; @offset_end, if not negative, is what the owner says, and less is a finding.
+ * PYR_ERR_CORRUPT: damage; the message names file, position and offset. PYR_ERR_IO: it could not be
+ * read. After both the rest of the segment is passed over. PYR_ERR_NO_MEMORY: plan it again later.
  */
-MUST_CHECK enum pyr_err segment_verify_folder(struct io *io,
-                                              const char *folder,
-                                              int64_t offset_end,
-                                              struct segment_verdict *ret_verdict,
-                                              struct pyr_error *reterr);
+MUST_CHECK enum pyr_err segment_scrub_apply(struct segment_scrub *scrub,
+                                            struct segment_log *log,
+                                            struct pyr_error *reterr);
 
 #endif /* SEGMENT_SCRUB_H */

@@ -17,7 +17,7 @@
 #include "record/builder.h"
 #include "segment/log.h"
 #include "segment/read.h"
-#include "segment/scrub.h"
+#include "segment/verify.h"
 #include "sim/sim_io.h"
 
 enum { CHANGE_BYTES = 5, BATCHES = 40, SEGMENT_BYTES = 9000, ROOM = 1 << 16 };

@@ -3,7 +3,7 @@
  * Damage: every single-bit flip and every truncation of every file of a small log, with a segment
  * that is sealed, one that was compacted, and one that is open, is detected or harmless. A record
  * that is read is the one that was written, or the test fails inside log_case_read. Covers
- * segment/scrub.c.
+ * segment/verify.c.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "log_case.h"
 #include "segment/compact.h"
 #include "segment/scrub.h"
+#include "segment/verify.h"
 #include "sim/sim_io.h"
 
 /* -- A small log on a simulated disk -- */
@@ -266,7 +267,6 @@ TEST(segment_verify, finds_damage_offline)
 TEST(segment_scrub, finds_damage_step_by_step)
 {
     struct patient patient = patient_create();
-    static uint8_t memory[1 << 16];
     char path[PATH_BYTES_MAX];
     int64_t bytes = 0;
     size_t file = 0;
@@ -279,21 +279,24 @@ TEST(segment_scrub, finds_damage_step_by_step)
         }
         struct sim *sim = sim_create(&(struct sim_options){.disk = patient.disk, .seed = 6});
         struct log_case log;
-        struct segment_scrub scrub = {0};
+        struct segment_scrub scrub;
         enum pyr_err err = PYR_OK;
+        uint64_t steps = 0;
         log_case_init(&log, sim_io(sim), "/log", 12000);
         log.claim = patient.claim;
         CHECK_INT(log_case_open(&log), PYR_OK);
-        while (err == PYR_OK && scrub.offset < log_case_end(&log)) {
-            struct segment_view view;
-            size_t needed = 0;
-            CHECK_INT(segment_log_view(log.log, scrub.offset, &view, NULL), PYR_OK);
-            err = segment_scrub_step(&scrub, &view, 1000, (struct bytes_mut){memory, sizeof memory},
-                                     &needed, &log.error);
-            segment_log_view_release(log.log, &view);
+        CHECK_INT(segment_scrub_init(&scrub, sim_io(sim), BLOCK_BYTES), PYR_OK);
+        segment_scrub_begin(&scrub, log.log);
+        while (err == PYR_OK && segment_scrub_plan(&scrub, log.log, 1000)) {
+            segment_scrub_run(&scrub);
+            err = segment_scrub_apply(&scrub, log.log, &log.error);
+            steps++;
         }
+        CHECK(steps > (round == 0 ? 10U : 1U));
         CHECK_INT(err, round == 0 ? PYR_OK : PYR_ERR_CORRUPT);
         CHECK(round == 0 || strstr(log.error.message, path));
+        CHECK(round == 1 || scrub.offset == log_case_end(&log));
+        segment_scrub_deinit(&scrub, sim_io(sim));
         log_case_close(&log);
         sim_destroy(sim);
     }
