@@ -135,6 +135,8 @@ struct pyr_store_options {
     uint32_t max_buffer_time_ms; /* The longest an append stays only in cache and journal. */
     uint64_t wal_file_bytes;     /* One journal file. */
     uint32_t wal_files_max;      /* The most journal files; what is full is checkpointed. */
+    uint64_t scrub_bytes_per_s;  /* The pace of the background scrub; 0: none. */
+    uint64_t scrub_interval_ms;  /* From the beginning of a pass of it to that of the next. */
     bool accept_clock_step; /* Confirm a step of the wall clock that retention holds back for. */
 };
 
@@ -217,6 +219,22 @@ struct pyr_log_stat {
     uint64_t cache_bytes;
     uint64_t appends_waiting; /* Times an append had to wait for room. */
     bool has_failed;          /* A sync failed: see pyr_log_append's errors. */
+    uint64_t scrub_passes;    /* How often the background scrub got through the log, */
+    uint64_t scrub_bytes;     /* what it read of it, */
+    uint64_t scrub_damages;   /* the segments that it met damaged, counted again in each pass, */
+    uint64_t scrub_errors;    /* and those that it could not read. */
+    int64_t damage_segment;   /* First offset of the first of both; -1: none. */
+    int64_t damage_offset;    /* Where it cannot be read. */
+};
+
+/* The state of a store, since it was opened. */
+struct pyr_store_stat {
+    uint64_t logs;
+    uint64_t scrub_passes; /* Passes over all logs that are over. The rest as in pyr_log_stat. */
+    uint64_t scrub_bytes;
+    uint64_t scrub_damages;
+    uint64_t scrub_errors;
+    char scrub_first[320]; /* The first damage or error: log, file, position, offset; or empty. */
 };
 
 struct pyr_store;
@@ -250,6 +268,15 @@ PYR_API void pyr_store_recovery(struct pyr_store *store, struct pyr_recovery *re
 
 /** Describe how @store writes, such as "uring, O_DIRECT, RWF_DSYNC". Valid until it is closed. */
 PYR_API const char *pyr_store_describe(struct pyr_store *store);
+
+/**
+ * Fill @ret_stat with the state of @store; in a forked child with zeros. Any thread.
+ *
+ * The background scrub reads all logs over, from time to time and slowly, past the page cache, to
+ * find what the disk has lost while a copy may still exist elsewhere. Damage is counted here, and
+ * met by readers as PYR_ERR_CORRUPT; the scrub changes nothing.
+ */
+PYR_API void pyr_store_stat(struct pyr_store *store, struct pyr_store_stat *ret_stat);
 
 /**
  * Open the log @topic-@partition of @store; create it if it is missing.

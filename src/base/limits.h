@@ -244,6 +244,21 @@
 #define COMPACT_MAP_BYTES     ((uint64_t)(32 * MIB))
 #define COMPACT_STEP_BYTES    ((uint64_t)(8 * MIB))
 
+/* What a scrub reads at once: enough for one read of the disk to pay, so little that nobody waits
+ * for it; what a step costs at least, since opening files is no less work than reading some; how
+ * long after the start the first pass begins; and how long a step waits if others need the disk. */
+#define SCRUB_STEP_BYTES     ((size_t)(256 * KIB))
+#define SCRUB_COST_BYTES_MIN ((uint64_t)(16 * KIB))
+#define SCRUB_FIRST_NS       UINT64_C(60000000000)
+#define SCRUB_YIELD_NS       UINT64_C(100000000)
+
+/* The embedded log's scrub: a hundredth of what a slow disk gives, and a pass a week. The least
+ * rate bounds how long a step is paid for. */
+#define SCRUB_BYTES_PER_S_DEFAULT ((uint64_t)(4 * MIB))
+#define SCRUB_BYTES_PER_S_MIN     ((uint64_t)(1 * KIB))
+#define SCRUB_BYTES_PER_S_MAX     ((uint64_t)(1024 * GIB))
+#define SCRUB_INTERVAL_MS_DEFAULT UINT64_C(604800000)
+
 /* How often log starts are looked at. */
 #define RETENTION_LOOK_NS UINT64_C(1000000000)
 

@@ -29,6 +29,8 @@ void pyr_store_options_init(struct pyr_store_options *options)
         .cache_enabled = true,
         .cache_max_size = CACHE_BYTES_DEFAULT,
         .max_buffer_time_ms = BUFFER_TIME_MS_DEFAULT,
+        .scrub_bytes_per_s = SCRUB_BYTES_PER_S_DEFAULT,
+        .scrub_interval_ms = SCRUB_INTERVAL_MS_DEFAULT,
     };
 }
 
@@ -66,6 +68,16 @@ static enum pyr_err store_options_check(const struct pyr_store_options *options,
         (options->wal_files_max < WAL_FILES_MIN || options->wal_files_max > WAL_FILES_MAX)) {
         return err_set(reterr, PYR_ERR_INVALID, "wal_files_max: %" PRIu32 " is not from %d to %d",
                        options->wal_files_max, WAL_FILES_MIN, WAL_FILES_MAX);
+    }
+    if (options->scrub_bytes_per_s != 0 && (options->scrub_bytes_per_s < SCRUB_BYTES_PER_S_MIN ||
+                                            options->scrub_bytes_per_s > SCRUB_BYTES_PER_S_MAX)) {
+        return err_set(reterr, PYR_ERR_INVALID,
+                       "scrub_bytes_per_s: %" PRIu64 " is not 0, nor from %" PRIu64 " to %" PRIu64,
+                       options->scrub_bytes_per_s, SCRUB_BYTES_PER_S_MIN, SCRUB_BYTES_PER_S_MAX);
+    }
+    if (options->scrub_interval_ms > (uint64_t)TIMEOUT_MS_MAX) {
+        return err_set(reterr, PYR_ERR_INVALID, "scrub_interval_ms: %" PRIu64 " is above %" PRId64,
+                       options->scrub_interval_ms, TIMEOUT_MS_MAX);
     }
     return PYR_OK;
 }
@@ -313,6 +325,8 @@ static enum pyr_err store_shard_open(struct pyr_store *store,
         .buffer_time_ns = (uint64_t)options->max_buffer_time_ms * 1000000,
         .wal_file_bytes = options->wal_file_bytes,
         .wal_files_max = options->wal_files_max,
+        .scrub_bytes_per_s = options->scrub_bytes_per_s,
+        .scrub_interval_ns = options->scrub_interval_ms * 1000000,
         .accepts_clock_step = options->accept_clock_step,
     };
     struct shard_report report;
@@ -567,30 +581,4 @@ struct pyr_store *pyr_log_store(struct pyr_log *log)
     ASSERT(log->store->loop);
 
     return log->store;
-}
-
-void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat)
-{
-    if (store_check_fork(log->store, NULL) != PYR_OK) {
-        *ret_stat =
-            (struct pyr_log_stat){.has_failed = true}; /* The lock may never be free here. */
-        return;
-    }
-    store_lock(log->store);
-    const struct partition *partition = log->partition;
-    struct segment_end end = segment_log_end(partition->segments);
-    *ret_stat = (struct pyr_log_stat){
-        .offset_first = partition->offset_start,
-        .offset_end = log_offset_next(log),
-        .offset_committed = partition->offset_committed,
-        .offset_durable = partition->offset_durable,
-        .segment = end.segment,
-        .segment_bytes = end.bytes + partition->cached.bytes_unwritten,
-        .segments = segment_log_segments(partition->segments),
-        .bytes = segment_log_bytes(partition->segments),
-        .cache_bytes = partition->cached.bytes,
-        .appends_waiting = partition->appends_waited,
-        .has_failed = shard_health(log->store->shard, NULL) != PYR_OK,
-    };
-    store_unlock(log->store);
 }

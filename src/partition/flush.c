@@ -361,6 +361,9 @@ void flush_apply(struct work *work)
         return;
     case WORK_COMPACT:
         return; /* The next step, or the end, is the next plan's. */
+    case WORK_SCRUB:
+        scrub_apply(partition);
+        return;
     case WORK_KINDS:
         break;
     }
@@ -467,7 +470,7 @@ static void flush_finish(struct shard *shard, struct work *work)
 
     struct partition *partition = work->partition;
     /* What made a preparation fail may last: the next append tries again. */
-    bool is_followed = work->kind != WORK_PREPARE;
+    bool is_followed = work->kind != WORK_PREPARE && work->kind != WORK_SCRUB;
     flush_apply(work);
     if (is_followed && shard->failure.code == PYR_OK) {
         flush_follow(shard, partition);

@@ -18,6 +18,7 @@ static void shard_free(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
+    shard_scrub_end(shard);
     while (shard->partitions) {
         recovery_remove(shard, shard->partitions);
     }
@@ -107,6 +108,7 @@ enum pyr_err shard_open(struct io_loop *loop,
         return err;
     }
     shard_describe_build(shard);
+    shard_scrub_begin(shard);
     *ret_report = report;
     *ret_shard = shard;
     return PYR_OK;

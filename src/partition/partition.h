@@ -65,6 +65,16 @@ struct partition_pending {
     int64_t offset_end;
 };
 
+/* What the scrub found in a log since the shard was opened; see scrub.c. */
+struct partition_scrub {
+    uint64_t passes; /* How often it got through the log. */
+    uint64_t bytes;
+    uint64_t damages;       /* Segments that were met damaged; again in each pass. */
+    uint64_t errors;        /* Likewise, that could not be read. */
+    int64_t damage_segment; /* Of the first of both; -1: none. */
+    int64_t damage_offset;
+};
+
 /* One log. */
 struct partition {
     struct shard *shard;
@@ -124,6 +134,8 @@ struct partition {
     /* What the checkpoint under way wants of it. */
     int64_t checkpoint_target;  /* To be synced up to here. */
     uint64_t checkpoint_number; /* Its entry number when the checkpoint began. */
+
+    struct partition_scrub scrub;
 
     uint64_t appends;
     uint64_t appends_bytes;

@@ -214,6 +214,8 @@ enum pyr_err recovery_add(struct shard *shard,
     partition->offset_end = offset_end;
     partition->offset_durable = offset_end;
     partition->offset_committed = offset_end;
+    partition->scrub.damage_segment = -1;
+    partition->scrub.damage_offset = -1;
     partition->next = shard->partitions;
     shard->partitions = partition;
     shard->partition_count++;

@@ -103,6 +103,7 @@ void shard_step(struct shard *shard)
     shard_flush_step(shard);
     shard_retention_step(shard);
     shard_checkpoint_step(shard);
+    shard_scrub_step(shard);
 }
 
 void shard_kick(struct shard *shard)
@@ -132,6 +133,13 @@ bool shard_is_idle(const struct shard *shard)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     return wal_can_flush(shard->wal);
+}
+
+uint32_t shard_partitions(const struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    return shard->partition_count;
 }
 
 struct io_loop *shard_loop(struct shard *shard)

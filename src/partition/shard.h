@@ -41,6 +41,8 @@ struct shard_options {
     uint32_t wal_depth;           /* Flushes in flight; 0: the default. */
     uint32_t direct_batch_bytes;  /* See segment_files, likewise the next; 0: the default. */
     uint32_t direct_buffer_bytes; /* A multiple of BLOCK_BYTES. */
+    uint64_t scrub_bytes_per_s;   /* See scrub.c; 0: never. */
+    uint64_t scrub_interval_ns;   /* From the beginning of a pass to that of the next. */
     bool accepts_clock_step;      /* The operator confirms a step of the wall clock. */
     bool without_direct;          /* For tests of the fall-back. */
 };
@@ -57,6 +59,15 @@ struct shard_report {
     uint64_t quarantined;
     bool was_clean;
     char cut_reason[160];
+};
+
+/* What the scrub did since the shard was opened; sums over its logs. */
+struct shard_scrub_report {
+    uint64_t passes; /* That are over. */
+    uint64_t bytes;
+    uint64_t damages;
+    uint64_t errors;
+    char first[320]; /* The first damage or error: log, file, position, offset; empty if none. */
 };
 
 /**
@@ -110,6 +121,12 @@ bool shard_is_idle(const struct shard *shard);
 
 /** Return PYR_OK, or PYR_ERR_FAILED with the reason once a sync or a durable write failed. */
 enum pyr_err shard_health(const struct shard *shard, struct pyr_error *reterr);
+
+/** Fill @ret_report with what the scrub did. */
+void shard_scrub_report(const struct shard *shard, struct shard_scrub_report *ret_report);
+
+/** Return the number of logs. */
+uint32_t shard_partitions(const struct shard *shard);
 
 /** Return the loop of @shard. */
 struct io_loop *shard_loop(struct shard *shard);

@@ -36,6 +36,19 @@ struct shard_strangers {
     size_t count;
 };
 
+/* The background scrub; see scrub.c. */
+struct shard_scrub {
+    struct segment_scrub inner;
+    struct partition *partition; /* The log that is looked at, while passing. */
+    bool is_passing;
+    bool is_running;  /* A step is. */
+    uint64_t due_ns;  /* The next step, or while not passing the next pass; never: IO_TIME_NEVER. */
+    uint64_t step_ns; /* When the last step began. */
+    uint64_t pass_due_ns; /* When the next pass begins at the soonest. */
+    struct io_timer timer;
+    struct shard_scrub_report report;
+};
+
 struct shard {
     struct io *io;
     struct io_loop *loop;
@@ -72,6 +85,8 @@ struct shard {
     uint64_t checkpoint_retry_ns;
     bool is_checkpoint_urged;
     uint64_t checkpoints;
+
+    struct shard_scrub scrub;
 
     uint64_t retention_due_ns; /* When log starts are looked at again. */
     uint32_t compactions;      /* Logs that are being compacted. */
@@ -124,6 +139,18 @@ bool compaction_plan(struct partition *partition, struct work *work);
 
 /** Give up the compaction of @partition, if there is one. None of its steps is running. */
 void compaction_stop(struct partition *partition);
+
+/** Let the first pass of the scrub be due, if there are to be any. */
+void shard_scrub_begin(struct shard *shard);
+
+/** Give up the pass under way, and free what it holds. No step is running. */
+void shard_scrub_end(struct shard *shard);
+
+/** Take the next step of the scrub, if it is due. */
+void shard_scrub_step(struct shard *shard);
+
+/** Fold in a step over @partition, and let the next one be due. */
+void scrub_apply(struct partition *partition);
 
 /** Begin @partition's clock at its newest stamp; @accepts_step: at the wall clock instead. */
 void clock_begin(struct partition *partition, bool accepts_step);

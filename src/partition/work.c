@@ -71,6 +71,9 @@ static void work_run(struct io_job *job)
     case WORK_COMPACT:
         segment_compact_run(work->as.compact, COMPACT_STEP_BYTES);
         return;
+    case WORK_SCRUB:
+        segment_scrub_run(work->as.scrub);
+        return;
     case WORK_KINDS:
         break;
     }

@@ -19,6 +19,7 @@
 #include "segment/compact.h"
 #include "segment/log.h"
 #include "segment/remove.h"
+#include "segment/scrub.h"
 
 struct partition;
 struct shard;
@@ -35,6 +36,7 @@ enum work_kind {
     WORK_PREPARE, /* The next segment's file. */
     WORK_REMOVE,  /* Segments below the log start. */
     WORK_COMPACT, /* One step of a compaction. */
+    WORK_SCRUB,   /* One step of the scrub. */
     WORK_KINDS,
 };
 
@@ -61,6 +63,7 @@ struct work {
         struct segment_prepare prepare;
         struct segment_removal removal;
         struct segment_compact *compact;
+        struct segment_scrub *scrub;
     } as;
 };
 

@@ -176,6 +176,8 @@ enum pyr_err shard_case_open(struct shard_life *life)
         .wal_files_max = 4,
         .direct_batch_bytes = 600, /* Both ways to a segment, mixed. */
         .direct_buffer_bytes = 2 * BLOCK_BYTES,
+        .scrub_bytes_per_s = life->scrub_bytes_per_s,
+        .scrub_interval_ns = life->scrub_interval_ns,
     };
     err = shard_open(life->loop, &options, &life->shard, &life->report, &life->error);
     if (err == PYR_OK) {
