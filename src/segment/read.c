@@ -57,19 +57,17 @@ static enum pyr_err damaged(struct reader *reader, const char *why)
                    reader->point.offset, why);
 }
 
-/* Read @count bytes at @position of the .log; short only if the file is. */
+/* Read @span at @position of the .log; short only if the file is. */
 static enum pyr_err read_log(struct reader *reader,
-                             uint8_t *data,
-                             size_t count,
+                             struct bytes_mut span,
                              uint32_t position,
                              size_t *ret_count)
 {
-    ASSERT(data);
+    ASSERT(span.data);
     ASSERT(reader->view->handle);
     ASSERT(position <= reader->view->shape.end.position);
 
     struct segment_view *view = reader->view;
-    struct bytes_mut span = {.data = data, .count = count};
     int number = view->stage
                      ? segment_stage_read(view->stage, view->io, span, position, ret_count)
                      : io_read_whole(view->io, view->handle->log, span, position, ret_count);
@@ -104,8 +102,8 @@ static enum pyr_err header_here(struct reader *reader, const uint8_t **ret_heade
     if (!is_inside) {
         size_t left = view->shape.end.position - position;
         size_t count = 0;
-        enum pyr_err err = read_log(reader, reader->window,
-                                    left < WINDOW_BYTES ? left : WINDOW_BYTES, position, &count);
+        struct bytes_mut window = {reader->window, left < WINDOW_BYTES ? left : WINDOW_BYTES};
+        enum pyr_err err = read_log(reader, window, position, &count);
         if (err != PYR_OK) {
             return err;
         }
@@ -220,7 +218,8 @@ static enum pyr_err fetch(struct reader *reader, struct bytes *ret_data)
     }
     count = count > want->buffer.count ? want->buffer.count : count;
     size_t got = 0;
-    err = read_log(reader, want->buffer.data, count, reader->point.position, &got);
+    err = read_log(reader, (struct bytes_mut){want->buffer.data, count}, reader->point.position,
+                   &got);
     *ret_data = (struct bytes){.data = want->buffer.data, .count = got};
     return err;
 }
