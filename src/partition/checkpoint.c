@@ -113,8 +113,8 @@ static int64_t row_start(const struct partition *partition, const struct segment
     return partition->offset_start < end->offset ? partition->offset_start : end->offset;
 }
 
-/* Fill @state from @partition. The claim is what is synced now, which is at or past the target. */
-static void row_fill(const struct partition *partition, struct log_state *state)
+/* The claim is what is synced now, which is at or past the target. */
+void checkpoint_row_fill(const struct partition *partition, struct log_state *state)
 {
     ASSERT(partition->offset_written <= partition->offset_end);
 
@@ -148,7 +148,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
     size_t bytes = state_header_bytes();
     struct log_state state;
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
-        row_fill(partition, &state);
+        checkpoint_row_fill(partition, &state);
         bytes += state_row_bytes(&state);
     }
     uint8_t *data = io_alloc(shard->io, bytes, 16);
@@ -158,7 +158,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
     state_header_put(data, shard->partition_count);
     size_t position = state_header_bytes();
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
-        row_fill(partition, &state);
+        checkpoint_row_fill(partition, &state);
         partition->start_written = state.offset_start;
         partition->claim_written = state.segment_base;
         position += state_row_put(data + position, &state);

@@ -42,6 +42,40 @@ void folder_path(const struct folder *folder, const char *name, char *ret_path)
     ASSERT(written < PATH_BYTES_MAX);
 }
 
+void folder_journal_path(const struct folder *folder,
+                         uint32_t journals,
+                         uint32_t index,
+                         char *ret_path)
+{
+    ASSERT(index < FOLDER_SHARDS_MAX);
+    ASSERT(journals > 0);
+
+    char name[64];
+    (void)snprintf(name, sizeof name, "wal/%" PRIu32 ".%" PRIu32, journals, index);
+    folder_path(folder, name, ret_path);
+}
+
+uint32_t folder_shard_of(const char *name, uint32_t shards)
+{
+    ASSERT(name);
+    ASSERT(shards > 0);
+
+    const char *dash = strrchr(name, '-');
+    if (!dash || dash[1] == '\0') {
+        return 0;
+    }
+    uint32_t partition = 0;
+    for (const char *at = dash + 1; *at; at++) {
+        if (*at < '0' || *at > '9') {
+            return 0;
+        }
+        partition = partition * 10 + (uint32_t)(*at - '0'); /* A sum that wraps is as good. */
+    }
+    ASSERT(dash >= name);
+    struct bytes topic = {(const uint8_t *)name, (size_t)(dash - name)};
+    return (checksum_crc32c(0, topic) + partition) % shards;
+}
+
 /* What stands in the folder before anything is done to it. */
 enum folder_content {
     CONTENT_EMPTY, /* Nothing, or only what an interrupted first open left. */
@@ -308,6 +342,7 @@ static enum pyr_err marker_parse(struct folder *folder,
     bool is_whole = marker_is_whole(text, bytes);
     char *cursor = text;
     uint32_t version = 0;
+    uint32_t shards = 0;
     bool has_version = number_parse(line_value(&cursor, "pyralog-store"), &version);
     if (has_version && version > FORMAT_VERSION) {
         return err_set(reterr, PYR_ERR_VERSION,
@@ -316,14 +351,20 @@ static enum pyr_err marker_parse(struct folder *folder,
     }
     bool is_good = is_whole && has_version &&
                    id_parse(line_value(&cursor, "storage"), folder->storage_id) &&
-                   number_parse(line_value(&cursor, "shards"), &folder->shards) &&
+                   number_parse(line_value(&cursor, "shards"), &shards) &&
                    number_parse(line_value(&cursor, "journals"), &folder->journals) &&
                    state_parse(line_value(&cursor, "state"), &folder->is_new);
-    if (!is_good || folder->shards == 0) {
+    if (!is_good || shards == 0) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "marker '%s/%s' is damaged; restore it from a copy of this folder",
                        folder->path, MARKER_NAME);
     }
+    if (shards > FOLDER_SHARDS_MAX) {
+        return err_set(reterr, PYR_ERR_UNSUPPORTED,
+                       "folder '%s' has %" PRIu32 " shards; this program opens at most %d",
+                       folder->path, shards, FOLDER_SHARDS_MAX);
+    }
+    folder->shards = shards;
     return PYR_OK;
 }
 
@@ -348,6 +389,10 @@ static enum pyr_err marker_read(struct folder *folder, struct pyr_error *reterr)
         bytes += count;
     }
     io_close(folder->io, file);
+    if (error == 0) {
+        /* Whoever put it there may have been killed before its name was durable (FLD-4). */
+        error = io_sync_folder(folder->io, folder->path);
+    }
     if (error != 0) {
         return err_set_errno(reterr, error, "read '%s'", path);
     }

@@ -11,12 +11,17 @@
  * The marker is replaced as a whole (new file, sync, rename, sync of the folder), so a folder
  * either is a store or it is not. A folder that is not empty and has no marker is never touched.
  *
+ * A log belongs to the shard that its name maps to: CRC32C of the topic, plus the partition, modulo
+ * the number of shards. So the partitions of one topic go round, and topics begin anywhere. The
+ * rule is part of the format: under another one a shard would not know its own logs.
+ *
  * Failure modes:   anything unexpected -> a refusal that names it; nothing was created or changed
  *
  * Invariants:
  *   FLD-1  nothing is created in a folder that is neither empty nor a store
  *   FLD-2  at most one holder of the lock in the system
  *   FLD-3  a file that nothing explains is moved to quarantine, never removed
+ *   FLD-4  what the marker says is durable before anything is built on it
  *
  * Threads: the one that opens.   Reference: docs/formats/folder.md.
  */
@@ -52,7 +57,7 @@ struct folder_options {
  *
  * Gives: folder_close. Blocks. Errors: PYR_ERR_LOCKED with the holder's process id,
  * PYR_ERR_FOREIGN, PYR_ERR_VERSION, PYR_ERR_CORRUPT (damaged marker), PYR_ERR_NOT_FOUND,
- * PYR_ERR_IO.
+ * PYR_ERR_UNSUPPORTED (more shards than FOLDER_SHARDS_MAX), PYR_ERR_IO.
  */
 MUST_CHECK enum pyr_err folder_open(struct io_loop *loop,
                                     const struct folder_options *options,
@@ -74,6 +79,17 @@ MUST_CHECK enum pyr_err folder_set_shards(struct folder *folder,
 
 /** Write the path of @name inside @folder to @ret_path, which has PATH_BYTES_MAX bytes. */
 void folder_path(const struct folder *folder, const char *name, char *ret_path);
+
+/** Write the path of the journal of shard @index in the set @journals to @ret_path, as folder_path.
+ */
+void folder_journal_path(const struct folder *folder,
+                         uint32_t journals,
+                         uint32_t index,
+                         char *ret_path);
+
+/** Return which of @shards shards the entry @name of a data folder belongs to; 0 for what is no
+ * log's name. */
+uint32_t folder_shard_of(const char *name, uint32_t shards);
 
 /** Move the entry @name of @folder to quarantine/ under a name that is free there (FLD-3). Blocks.
  */

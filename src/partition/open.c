@@ -31,25 +31,48 @@ static void shard_free(struct shard *shard)
     io_free(shard->io, shard);
 }
 
-static enum pyr_err shard_wal_open(struct shard *shard, struct pyr_error *reterr)
+enum pyr_err shard_journal_open(struct io_loop *loop,
+                                const struct shard_options *given,
+                                uint32_t journals,
+                                bool may_create,
+                                struct wal **ret_wal,
+                                struct pyr_error *reterr)
 {
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(loop);
+    ASSERT(journals > 0);
+    ASSERT(given->index < FOLDER_SHARDS_MAX);
 
-    char name[64];
     char path[PATH_BYTES_MAX];
-    (void)snprintf(name, sizeof name, "wal/%u.%u", (unsigned)shard->folder->journals,
-                   (unsigned)shard->options.index);
-    folder_path(shard->folder, name, path);
+    folder_journal_path(given->folder, journals, given->index, path);
     struct wal_options options = {.folder = path,
-                                  .shard = shard->options.index,
-                                  .may_create = shard->folder->is_new,
-                                  .file_bytes = shard->options.wal_file_bytes,
-                                  .files_max = shard->options.wal_files_max,
-                                  .depth = shard->options.wal_depth,
-                                  .without_direct = shard->options.without_direct,
+                                  .shard = given->index,
+                                  .may_create = may_create,
+                                  .file_bytes = given->wal_file_bytes,
+                                  .files_max = given->wal_files_max,
+                                  .depth = given->wal_depth,
+                                  .without_direct = given->without_direct,
                                   .verify = recovery_verify};
-    memcpy(options.storage_id, shard->folder->storage_id, sizeof options.storage_id);
-    return wal_open(shard->loop, &options, &shard->wal, reterr);
+    memcpy(options.storage_id, given->folder->storage_id, sizeof options.storage_id);
+    return wal_open(loop, &options, ret_wal, reterr);
+}
+
+void shard_report_add(struct shard_report *sum, const struct shard_report *report)
+{
+    ASSERT(sum != report);
+    ASSERT(!report->has_changed);
+
+    sum->partitions += report->partitions;
+    sum->segments += report->segments;
+    sum->batches += sum->has_changed ? 0 : report->batches;
+    sum->records += sum->has_changed ? 0 : report->records;
+    sum->bytes_scanned += report->bytes_scanned;
+    sum->bytes_cut += report->bytes_cut;
+    sum->indexes_rebuilt += report->indexes_rebuilt;
+    sum->quarantined += report->quarantined;
+    sum->was_clean &= report->was_clean;
+    if (sum->cut_reason[0] == '\0') {
+        memcpy(sum->cut_reason, report->cut_reason, sizeof sum->cut_reason);
+    }
 }
 
 static void shard_describe_build(struct shard *shard)
@@ -81,7 +104,9 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->options = *options;
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
-    segment_files_init(&shard->files, io, SHARD_SEGMENT_HANDLES_MAX);
+    segment_files_init(&shard->files, io,
+                       options->segment_handles_max > 0 ? options->segment_handles_max
+                                                        : SHARD_SEGMENT_HANDLES_MAX);
     if (options->direct_batch_bytes > 0) {
         shard->files.direct_batch_bytes = options->direct_batch_bytes;
         shard->files.direct_buffer_bytes = options->direct_buffer_bytes;
@@ -95,7 +120,9 @@ enum pyr_err shard_open(struct io_loop *loop,
         err = err_set(reterr, PYR_ERR_NO_MEMORY, "open shard %u", (unsigned)options->index);
     }
     if (err == PYR_OK) {
-        err = shard_wal_open(shard, reterr);
+        const struct folder *folder = options->folder;
+        err = shard_journal_open(loop, options, folder->journals, folder->is_new, &shard->wal,
+                                 reterr);
     }
     if (err == PYR_OK) {
         err = recovery_run(shard, &report, reterr);
@@ -150,6 +177,27 @@ static bool shard_is_quiet(const struct shard *shard)
         }
     }
     return wal_is_quiet(shard->wal);
+}
+
+enum pyr_err shard_save(struct shard *shard, struct pyr_error *reterr)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    shard_sync_begin(shard);
+    shard_checkpoint_request(shard);
+    shard_turn_until(shard, shard_is_saved);
+    enum pyr_err err = shard_health(shard, reterr);
+    ASSERT(err != PYR_OK || shard->is_disk_full || shard->pending_count == 0);
+    if (err == PYR_OK) {
+        err = shard_space(shard, reterr);
+    }
+    if (err == PYR_OK && shard->is_checkpoint_urged) {
+        err = wal_checkpoint_result(shard->wal, reterr);
+        /* What kept it from being begun leaves no result. */
+        err =
+            err != PYR_OK ? err : err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for a checkpoint");
+    }
+    return err;
 }
 
 void shard_close(struct shard *shard)

@@ -243,6 +243,23 @@ void recovery_remove(struct shard *shard, struct partition *partition)
 
 /* -- Step 1: the checkpoint -- */
 
+/* A row of a log that belongs to another shard would give one log two journals. */
+static enum pyr_err row_check(const struct shard *shard,
+                              const struct log_state *state,
+                              struct pyr_error *reterr)
+{
+    ASSERT(state->offset_start <= state->offset_end);
+
+    uint32_t owner = folder_shard_of(state->name, shard->folder->shards);
+    if (owner != shard->options.index) {
+        return err_set(reterr, PYR_ERR_CORRUPT,
+                       "the checkpoint of shard %" PRIu32 " names log '%s', which is shard %" PRIu32
+                       "'s",
+                       shard->options.index, state->name, owner); /* RSH-3 */
+    }
+    return PYR_OK;
+}
+
 static enum pyr_err recover_rows(struct shard *shard,
                                  struct shard_report *report,
                                  struct pyr_error *reterr)
@@ -260,6 +277,9 @@ static enum pyr_err recover_rows(struct shard *shard,
     for (uint32_t index = 0; err == PYR_OK && index < count; index++) {
         struct log_state state;
         err = state_row_get(body, &position, &state, reterr);
+        if (err == PYR_OK) {
+            err = row_check(shard, &state, reterr);
+        }
         if (err == PYR_OK) {
             err = recovery_add(shard, &state, report, NULL, reterr);
         }

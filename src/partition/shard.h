@@ -43,6 +43,7 @@ struct shard_options {
     uint32_t direct_buffer_bytes; /* A multiple of BLOCK_BYTES. */
     uint64_t scrub_bytes_per_s;   /* See scrub.c; 0: never. */
     uint64_t scrub_interval_ns;   /* From the beginning of a pass to that of the next. */
+    uint32_t segment_handles_max; /* Open segments, two files each; 0: the default. */
     bool accepts_clock_step;      /* The operator confirms a step of the wall clock. */
     bool without_direct;          /* For tests of the fall-back. */
 };
@@ -58,8 +59,13 @@ struct shard_report {
     uint64_t indexes_rebuilt;
     uint64_t quarantined;
     bool was_clean;
+    bool has_changed; /* The number of shards did, see reshard.h: the logs were opened twice, and
+                         batches and records are those of the first time. */
     char cut_reason[160];
 };
+
+/** Add what opening one more shard found, @report, to @sum; a zeroed @sum is not clean. */
+void shard_report_add(struct shard_report *sum, const struct shard_report *report);
 
 /* What the scrub did since the shard was opened; sums over its logs. */
 struct shard_scrub_report {

@@ -167,8 +167,31 @@ MUST_CHECK enum pyr_err clock_stamp(struct partition *partition, struct pyr_erro
 /** Return whether the @batch with @header is a stamp, and what it says. */
 bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *ret_ms);
 
+/**
+ * Open the journal of shard options->index in the set @journals; make it if it is missing and
+ * @may_create says so. Gives: wal_destroy. Blocks. Errors as wal_open.
+ */
+MUST_CHECK enum pyr_err shard_journal_open(struct io_loop *loop,
+                                           const struct shard_options *given,
+                                           uint32_t journals,
+                                           bool may_create,
+                                           struct wal **ret_wal,
+                                           struct pyr_error *reterr);
+
+/**
+ * Bring all that @shard has to synced segments and into a checkpoint. Blocks, and drives the loop.
+ *
+ * Nothing is appended meanwhile. On an error (PYR_ERR_DISK_FULL, PYR_ERR_FAILED, PYR_ERR_NO_MEMORY)
+ * nothing is lost: it is in the journal still.
+ */
+MUST_CHECK enum pyr_err shard_save(struct shard *shard, struct pyr_error *reterr);
+
 /** Ask for a checkpoint at the next step. */
 void shard_checkpoint_request(struct shard *shard);
+
+/** Fill @state, which borrows from @partition, with its row: what is synced, its target at least.
+ */
+void checkpoint_row_fill(const struct partition *partition, struct log_state *state);
 
 /** Build the rows of all logs, each synced to its target. Gives: io_free of its data. */
 MUST_CHECK enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_body);

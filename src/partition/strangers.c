@@ -25,6 +25,14 @@ static bool name_is_reserved(const char *name)
     return strcmp(name, "wal") == 0 || strcmp(name, "quarantine") == 0;
 }
 
+/* Return whether the entry @name of the data folder is this shard's to look after. */
+static bool name_is_ours(const struct shard *shard, const char *name)
+{
+    ASSERT(shard->options.index < shard->folder->shards);
+
+    return folder_shard_of(name, shard->folder->shards) == shard->options.index;
+}
+
 static bool shard_has_log(const struct shard *shard, const char *name)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
@@ -119,7 +127,7 @@ enum pyr_err strangers_find(struct shard *shard,
     for (size_t index = 0; err == PYR_OK && index < entries.count; index++) {
         const struct io_entry *entry = &entries.rows[index];
         bool is_candidate = entry->kind == IO_KIND_FOLDER && !name_is_reserved(entry->name) &&
-                            !shard_has_log(shard, entry->name);
+                            name_is_ours(shard, entry->name) && !shard_has_log(shard, entry->name);
         if (is_candidate) {
             err = stranger_look(shard, entry->name, report, reterr);
         }

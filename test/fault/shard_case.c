@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "io/testing.h"
 #include "lib/case.h"
+#include "partition/reshard.h"
 #include "partition/shard_inner.h"
 #include "record/builder.h"
 #include "record/walk.h"
@@ -147,7 +148,8 @@ static enum pyr_err open_log(struct shard_life *life, size_t index)
     }
     enum pyr_err err = PYR_ERR_BUSY;
     while (err == PYR_ERR_BUSY) {
-        err = shard_partition_open(life->shard, shard_case_name(index), &log_options,
+        uint32_t owner = folder_shard_of(shard_case_name(index), life->folder.shards);
+        err = shard_partition_open(life->shards[owner], shard_case_name(index), &log_options,
                                    &life->logs[index], &life->error);
         if (err == PYR_ERR_BUSY) {
             shard_case_turn(life);
@@ -157,18 +159,10 @@ static enum pyr_err open_log(struct shard_life *life, size_t index)
     return err;
 }
 
-enum pyr_err shard_case_open(struct shard_life *life)
+/* Change the number of shards if that is wanted, and open them all. */
+static enum pyr_err open_shards(struct shard_life *life)
 {
-    int error = io_loop_create(life->io, &(struct io_loop_options){.ops_max = 64}, &life->loop);
-    if (error != 0) {
-        return err_set_errno(&life->error, error, "create loop");
-    }
-    const struct folder_options folder_options = {.path = "/data", .shards = 1};
-    enum pyr_err err = folder_open(life->loop, &folder_options, &life->folder, &life->error);
-    if (err != PYR_OK) {
-        return err;
-    }
-    const struct shard_options options = {
+    struct shard_options options = {
         .folder = &life->folder,
         .cache_bytes_max = 256 * UINT64_C(1024),
         .buffer_time_ns = 5000000,
@@ -179,9 +173,38 @@ enum pyr_err shard_case_open(struct shard_life *life)
         .scrub_bytes_per_s = life->scrub_bytes_per_s,
         .scrub_interval_ns = life->scrub_interval_ns,
     };
-    err = shard_open(life->loop, &options, &life->shard, &life->report, &life->error);
+    life->report = (struct shard_report){.was_clean = true};
+    enum pyr_err err =
+        reshard_run(life->loop, &options, life->shards_wanted, &life->report, &life->error);
+    for (uint32_t index = 0; err == PYR_OK && index < life->folder.shards; index++) {
+        assert_true(index < SHARD_CASE_SHARDS_MAX);
+        struct shard_report found;
+        options.index = index;
+        err = shard_open(life->loop, &options, &life->shards[index], &found, &life->error);
+        if (err == PYR_OK) {
+            shard_report_add(&life->report, &found);
+        }
+    }
+    life->shard = life->shards[0];
+    return err;
+}
+
+enum pyr_err shard_case_open(struct shard_life *life)
+{
+    int error = io_loop_create(life->io, &(struct io_loop_options){.ops_max = 64}, &life->loop);
+    if (error != 0) {
+        return err_set_errno(&life->error, error, "create loop");
+    }
+    const struct folder_options folder_options = {.path = "/data", .shards = life->shards_wanted};
+    enum pyr_err err = folder_open(life->loop, &folder_options, &life->folder, &life->error);
+    if (err == PYR_OK) {
+        err = open_shards(life);
+    }
     if (err == PYR_OK) {
         err = folder_set_ready(&life->folder, &life->error);
+    }
+    if (err == PYR_OK) {
+        reshard_sweep(&life->folder);
     }
     for (size_t index = 0; err == PYR_OK && index < SHARD_CASE_LOGS; index++) {
         if (shard_case_has(life, index)) {
@@ -193,15 +216,21 @@ enum pyr_err shard_case_open(struct shard_life *life)
 
 void shard_case_turn(struct shard_life *life)
 {
-    shard_kick(life->shard);
+    for (uint32_t index = 0; index < life->folder.shards; index++) {
+        shard_kick(life->shards[index]);
+    }
     io_loop_wait(life->loop, io_now_mono_ns(life->io) + 1000000);
     (void)io_loop_dispatch(life->loop);
-    shard_step(life->shard);
+    for (uint32_t index = 0; index < life->folder.shards; index++) {
+        shard_step(life->shards[index]);
+    }
 }
 
 void shard_case_end(struct shard_life *life)
 {
-    shard_close(life->shard);
+    for (size_t index = 0; index < SHARD_CASE_SHARDS_MAX; index++) {
+        shard_close(life->shards[index]);
+    }
     if (life->folder.lock) {
         folder_close(&life->folder);
     }
@@ -213,9 +242,11 @@ void shard_case_end(struct shard_life *life)
 
 void shard_case_abandon(struct shard_life *life)
 {
-    if (life->shard) {
-        struct pyr_error crash = {.code = PYR_ERR_IO, .message = "crash"};
-        shard_fail(life->shard, &crash);
+    const struct pyr_error crash = {.code = PYR_ERR_IO, .message = "crash"};
+    for (size_t index = 0; index < SHARD_CASE_SHARDS_MAX; index++) {
+        if (life->shards[index]) {
+            shard_fail(life->shards[index], &crash);
+        }
     }
     shard_case_end(life);
 }
@@ -262,13 +293,15 @@ enum pyr_err shard_case_append(struct shard_life *life, size_t index, size_t cou
             shard_case_turn(life);
         }
     }
-    shard_kick(life->shard);
+    shard_kick(log->shard);
     return err;
 }
 
 enum pyr_err shard_case_settle(struct shard_life *life)
 {
-    shard_sync_begin(life->shard);
+    for (uint32_t index = 0; index < life->folder.shards; index++) {
+        shard_sync_begin(life->shards[index]);
+    }
     enum pyr_err err = PYR_OK;
     bool is_settled = false;
     for (int turn = 0; err == PYR_OK && !is_settled; turn++) {
@@ -276,7 +309,9 @@ enum pyr_err shard_case_settle(struct shard_life *life)
             return err_set(&life->error, PYR_ERR_BUSY, "nothing settles");
         }
         shard_case_turn(life);
-        err = shard_health(life->shard, &life->error);
+        for (uint32_t index = 0; err == PYR_OK && index < life->folder.shards; index++) {
+            err = shard_health(life->shards[index], &life->error);
+        }
         is_settled = true;
         for (size_t index = 0; index < SHARD_CASE_LOGS; index++) {
             const struct partition *log = life->logs[index];

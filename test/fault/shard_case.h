@@ -23,16 +23,19 @@
 
 enum {
     SHARD_CASE_LOGS = 7,
+    SHARD_CASE_SHARDS_MAX = 4,
 };
 
-/* One life of a shard on a disk. */
+/* One life of a folder's shards on a disk; most tests have one shard. */
 struct shard_life {
     struct sim_disk *disk; /* Not the life's own. */
     struct sim *sim;
     struct io *io;
     struct io_loop *loop;
     struct folder folder;
-    struct shard *shard;
+    struct shard *shard; /* The first. */
+    struct shard *shards[SHARD_CASE_SHARDS_MAX];
+    uint32_t shards_wanted; /* 0: what the folder has, 1 if it is new. */
     struct partition *logs[SHARD_CASE_LOGS];
     struct shard_report report;
     struct pyr_error error;
@@ -50,8 +53,8 @@ struct shard_life {
 /** Return the name of log @index. */
 const char *shard_case_name(size_t index);
 
-/** Open the shard and its logs on @disk, with randomness from @seed. On an error nothing stays open
- * but what shard_case_end takes. */
+/** Open the shards and their logs on @disk, with randomness from @seed. On an error nothing stays
+ * open but what shard_case_end takes. */
 MUST_CHECK enum pyr_err shard_case_begin(struct shard_life *life,
                                          struct sim_disk *disk,
                                          uint64_t seed);

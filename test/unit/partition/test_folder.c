@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/checksum.h"
 #include "lib/case.h"
 #include "partition/folder.h"
 
@@ -217,5 +218,50 @@ TEST(folder_close, accepts_what_is_not_open)
     folder_close(&folder);
 
     assert_null(folder.lock);
+    fixture_close(&fixture);
+}
+
+/* The rule is part of the format: under another one, no shard would know its own logs. */
+TEST(folder_shard_of, keeps_to_its_rule)
+{
+    static const struct {
+        const char *name;
+        uint32_t shards;
+        uint32_t shard;
+    } rows[] = {
+        {"orders-0", 1, 0},
+        {"123456789-0", 1000, 0xe3069283u % 1000}, /* The check value of CRC32C. */
+        {"123456789-1", 1000, 0xe3069284u % 1000},
+        {"123456789-4294967295", 1000, 0xe3069282u % 1000},
+        {"quarantine", 5, 0},
+        {"orders-", 5, 0},
+        {"orders-0.cafe-deleted", 5, 0},
+    };
+
+    for (size_t index = 0; index < sizeof rows / sizeof *rows; index++) {
+        CHECK_INT(folder_shard_of(rows[index].name, rows[index].shards), rows[index].shard);
+    }
+}
+
+/* A folder that a larger machine made is refused by number, not taken for damaged. */
+TEST(folder_open, refuses_more_shards_than_it_can_open)
+{
+    struct fixture fixture = fixture_open();
+    char text[512];
+    int bytes = snprintf(text, sizeof text,
+                         "pyralog-store 1\nstorage 00112233445566778899aabbccddeeff\nshards %d\n"
+                         "journals 1\nstate ready\ncreated-by 0.1.0\n",
+                         FOLDER_SHARDS_MAX + 1);
+    uint32_t crc = checksum_crc32c(0, (struct bytes){(const uint8_t *)text, (size_t)bytes});
+    (void)snprintf(text + bytes, sizeof text - (size_t)bytes, "check %08x\n", crc);
+    CHECK_INT(mkdir(fixture.path, 0700), 0);
+    file_write(fixture.path, "pyralog.store", text);
+    struct folder folder;
+    struct pyr_error error;
+
+    enum pyr_err err = folder_try(&fixture, &folder, &error);
+
+    CHECK_INT(err, PYR_ERR_UNSUPPORTED);
+    CHECK(strstr(error.message, "has 1025 shards; this program opens at most 1024") != NULL);
     fixture_close(&fixture);
 }
