@@ -26,12 +26,21 @@ enum {
     RESIDENT_PAGES_MAX = 256, /* Pages that one mincore call is asked about. */
 };
 
-bool file_posix_is_above_limit(int64_t end)
+void file_posix_limit_refresh(struct io *io)
 {
     struct rlimit limit;
+    bool is_limited = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 
-    return getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-           (uint64_t)end > (uint64_t)limit.rlim_cur;
+    atomic_store_explicit(&kernel_of(io)->file_bytes_max, is_limited ? limit.rlim_cur : UINT64_MAX,
+                          memory_order_relaxed);
+}
+
+bool file_posix_is_above_limit(struct io *io, int64_t end)
+{
+    ASSERT(end >= 0);
+
+    return (uint64_t)end >
+           atomic_load_explicit(&kernel_of(io)->file_bytes_max, memory_order_relaxed);
 }
 
 /* -- Opening -- */
@@ -115,6 +124,7 @@ int file_posix_open(struct io *io, const char *path, uint32_t flags, struct io_f
     if ((flags & IO_OPEN_WRITE) != 0) {
         mode = (flags & IO_OPEN_READ) != 0 ? O_RDWR : O_WRONLY;
     }
+    file_posix_limit_refresh(io);
     bool was_made = false;
     int fd = -1;
     int error = open_or_make(path, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, flags, &fd, &was_made);
@@ -203,7 +213,7 @@ int file_posix_write_at(struct io *io,
     struct kernel *kernel = kernel_of(io);
     int fd = file_posix_fd(file);
 
-    if (file_posix_is_above_limit(position + 1)) {
+    if (file_posix_is_above_limit(io, position + 1)) {
         return EFBIG;
     }
     if (MUTANT(no_durable_flag_posix)) {
@@ -246,10 +256,10 @@ int file_posix_sync(struct io *io, struct io_file *file)
 
 int file_posix_allocate(struct io *io, struct io_file *file, int64_t bytes)
 {
-    (void)io;
     int result = 0;
 
-    if (file_posix_is_above_limit(bytes)) {
+    file_posix_limit_refresh(io);
+    if (file_posix_is_above_limit(io, bytes)) {
         return EFBIG;
     }
     do {
@@ -265,7 +275,8 @@ int file_posix_truncate(struct io *io, struct io_file *file, int64_t bytes)
     if (error != 0) {
         return error;
     }
-    if (bytes > bytes_before && file_posix_is_above_limit(bytes)) {
+    file_posix_limit_refresh(io);
+    if (bytes > bytes_before && file_posix_is_above_limit(io, bytes)) {
         return EFBIG;
     }
     int result = 0;
@@ -357,13 +368,13 @@ static int64_t lock_holder(int fd)
 }
 
 /* Write our process id into the lock file. It is for people; the lock holds without it. */
-static void lock_sign(int fd)
+static void lock_sign(struct io *io, int fd)
 {
     char text[LOCK_TEXT_BYTES];
     int count = snprintf(text, sizeof text, "%lld\n", (long long)getpid());
     ASSERT(count > 0);
 
-    if (ftruncate(fd, 0) == 0 && !file_posix_is_above_limit(count)) {
+    if (ftruncate(fd, 0) == 0 && !file_posix_is_above_limit(io, count)) {
         (void)write_once(fd, (struct bytes){.data = (uint8_t *)text, .count = (size_t)count}, 0, 0);
     }
 }
@@ -391,7 +402,7 @@ int file_posix_lock(struct io *io, const char *path, int64_t *ret_holder, struct
         goto fail_close_file;
     }
 
-    lock_sign(fd);
+    lock_sign(io, fd);
     *ret_file = file;
     return 0;
 

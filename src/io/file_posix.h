@@ -10,7 +10,9 @@
  * systems, io_options.without_dsync), a write followed by fdatasync.
  *
  * RLIMIT_FSIZE is a full disk and not a signal: a call that the kernel would answer with SIGXFSZ is
- * answered with EFBIG here, before it is made.
+ * answered with EFBIG here, before it is made. The limit is asked for whenever a file is opened or
+ * grown, not at every write, which would cost a tenth of a write to the page cache: a program that
+ * lowers it below what it has already written finds out at the next file.
  *
  * Threads: any; a file has no state that changes after it was opened.
  */
@@ -32,7 +34,10 @@ static inline int file_posix_fd(struct io_file *file)
 
 /** Return whether a write or a new length that ends at @end is above this process's RLIMIT_FSIZE;
  * writes that begin below it are merely cut short by the kernel, so pass their begin + 1. */
-bool file_posix_is_above_limit(int64_t end);
+bool file_posix_is_above_limit(struct io *io, int64_t end);
+
+/** Ask for this process's RLIMIT_FSIZE. */
+void file_posix_limit_refresh(struct io *io);
 
 /* -- The slots of struct io_ops; threads, blocking and errors are documented there. -- */
 

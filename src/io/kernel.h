@@ -16,12 +16,13 @@
 struct kernel {
     struct io base;
     struct pool pool;
-    bool without_direct;        /* Refuse direct I/O, as asked by the options. */
-    atomic_bool without_dsync;  /* RWF_DSYNC is not to be had: asked so, or the kernel refused. */
-    uint32_t block_bytes;       /* Claimed physical block; 0 asks the device. */
-    pthread_mutex_t probe_lock; /* Guards the two below. */
-    uint64_t probe_device;      /* The device that was asked last; 0 is none. */
-    uint32_t probe_block_bytes; /* What it said. */
+    bool without_direct;       /* Refuse direct I/O, as asked by the options. */
+    atomic_bool without_dsync; /* RWF_DSYNC is not to be had: asked so, or the kernel refused. */
+    _Atomic uint64_t file_bytes_max; /* RLIMIT_FSIZE when a file was last opened or grown. */
+    uint32_t block_bytes;            /* Claimed physical block; 0 asks the device. */
+    pthread_mutex_t probe_lock;      /* Guards the two below. */
+    uint64_t probe_device;           /* The device that was asked last; 0 is none. */
+    uint32_t probe_block_bytes;      /* What it said. */
 };
 
 /** Create an environment of the backend that @options asks for. As io_create. */

@@ -280,7 +280,7 @@ static void flush(struct uring_loop *loop)
 static void uring_submit(struct io_loop *base, struct io_op *op)
 {
     struct uring_loop *loop = uring_of(base);
-    if (op->kind == IO_OP_WRITE && file_posix_is_above_limit(op->position + 1)) {
+    if (op->kind == IO_OP_WRITE && file_posix_is_above_limit(base->io, op->position + 1)) {
         loop_op_completed(base, op, EFBIG, 0);
         return;
     }

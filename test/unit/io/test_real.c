@@ -181,14 +181,14 @@ TEST(pool, blocks_all_signals)
  */
 static int write_above_the_limit(void)
 {
-    struct fixture fixture = fixture_create(true);
     struct rlimit limit = {.rlim_cur = (rlim_t)2 * BLOCK_BYTES, .rlim_max = RLIM_INFINITY};
+    bool is_good = setrlimit(RLIMIT_FSIZE, &limit) == 0; /* Seen when the next file is opened. */
+    struct fixture fixture = fixture_create(true);
     int count = 0;
     struct io_op below = write_op(&fixture, 0, &count);
     struct io_op above = write_op(&fixture, 2, &count);
     size_t moved = 0;
     struct bytes span = {fixture.data, BLOCK_BYTES};
-    bool is_good = setrlimit(RLIMIT_FSIZE, &limit) == 0;
 
     io_submit(fixture.loop, &below);
     io_submit(fixture.loop, &above);
