@@ -226,6 +226,11 @@
 /* On a full disk the close of a log waits this long for space. */
 #define CLOSE_FULL_NS UINT64_C(1000000000)
 
+/* Who waits for what another thread drives stays awake for so many turns of the scheduler, and no
+ * longer than this, before it sleeps. */
+#define DOZE_TURNS 16
+#define DOZE_NS    UINT64_C(1000000)
+
 /* An append that was started, and that nobody waits for, waits this long for others to share its
  * flush: of the order of the flush itself. */
 #define SEAL_LINGER_NS UINT64_C(200000)

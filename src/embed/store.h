@@ -8,13 +8,15 @@
  * store's lock. A thread that appends and has to wait for the disk does not hand its work to
  * another thread and sleep: it becomes the driver, and waits in io_loop_wait itself, without the
  * lock, so that others can gather the next flush meanwhile. So a single appender pays for no thread
- * switch, and sixty-four of them share a flush.
+ * switch, and sixty-four of them share a flush. Who finds a driver dozes for a few turns of the
+ * scheduler before it sleeps: with many threads the flush is mostly done by then, and a sleep and
+ * its wake-up are dearer than all else of an append.
  *
  *     append:  lock, build, seal ---- nobody drives? ----> drive: unlock, io_loop_wait, lock,
  *                                \                         io_loop_dispatch, shard_step, seal what
  *                                 \                        gathered, kick, wake who is done
- *                                  -- somebody does ----> sleep on the own semaphore until woken:
- *                                                          "done", or "drive on"
+ *                                  -- somebody does ----> doze, then sleep on the own semaphore
+ *                                                          until woken: "done", or "drive on"
  *
  * A thread of the store's own, the keeper, looks after the timers, and drives while operations are
  * in flight and nobody comes to wait for them. It looks at a store that is at work from time to
