@@ -55,7 +55,7 @@
 /* An append that begins with a batch of at least the first of these is written past the page
  * cache, out of a buffer of the second: the device takes larger writes no faster, and they hold up
  * the journal's. */
-#define SEGMENT_DIRECT_BATCH_BYTES  (256 * KIB)
+#define SEGMENT_DIRECT_BATCH_BYTES  (64 * KIB)
 #define SEGMENT_DIRECT_BUFFER_BYTES (1 * MIB)
 
 /* Buffers for that, kept for reuse. */
