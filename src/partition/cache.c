@@ -187,6 +187,8 @@ static void evictable_update(struct cache_chunk *chunk)
 
     struct cache *cache = chunk->cache;
     bool should_be = chunk->log && chunk->bytes_written == chunk->bytes_used && !chunk->is_reserved;
+    /* An empty one, left by an append that was refused, waits until those before it are gone. */
+    should_be = should_be && (chunk->bytes_used > 0 || chunk->log->first == chunk);
     if (should_be == chunk->is_evictable) {
         return;
     }
@@ -236,6 +238,9 @@ static void log_drop_first(struct cache_log *log)
     chunk->next = NULL;
     evictable_update(chunk);
     cache_chunk_release(chunk);
+    if (log->first) {
+        evictable_update(log->first);
+    }
 }
 
 /* Evict the oldest written chunk; false if there is none. The chunks of one partition are written

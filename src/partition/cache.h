@@ -25,8 +25,8 @@
  *
  * Invariants:
  *   CCH-1  bytes of all chunks together never exceed the bound, but for one batch in an empty cache
- *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built
- *          in it
+ *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built in
+ *          it; an empty one, if it is the first of its log besides
  *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
  *   CCH-4  memory of a large page is given back only when both its halves are free
  *

@@ -59,6 +59,43 @@ TEST(cache_reserve, refuses_rather_than_drop_what_is_not_written)
     io_destroy(io);
 }
 
+/* CCH-2: an append that was refused after it had got a fresh chunk leaves it empty, behind chunks
+ * that are not written. Whoever asks for room next must not take it for the log's oldest. */
+TEST(cache_reserve, keeps_an_empty_chunk_behind_unwritten_ones)
+{
+    struct io *io = world_open();
+    struct cache cache;
+    struct cache_log log = {0};
+    struct cache_log other = {0};
+    cache_init(&cache, io, UINT64_C(64) * 1024);
+    int64_t offset = 0;
+    size_t room_bytes = 0;
+    enum pyr_err err = PYR_OK;
+    CHECK(batch_put(&cache, &log, 4096, offset++));
+    size_t rest = log.last->bytes_max - log.last->bytes_used;
+    CHECK(cache_reserve(&cache, &log, rest + 1, &room_bytes, &err) != NULL);
+    cache_unreserve(&cache, &log);
+    CHECK_INT(log.last->bytes_used, 0);
+    CHECK(log.first != log.last);
+
+    int64_t other_offset = 0;
+    while (batch_put(&cache, &other, 4096, other_offset)) {
+        other_offset++;
+    }
+
+    CHECK_INT(cache.evictions, 0);
+    CHECK_INT(cache_first(&log), 0);
+    cache_written(&cache, &log, log.bytes_unwritten);
+    while (batch_put(&cache, &other, 4096, other_offset)) {
+        other_offset++;
+    }
+    CHECK_INT(cache.evictions, 2); /* The written one, and then the empty one. */
+    CHECK_INT(log.bytes, 0);
+    cache_clear(&cache, &other);
+    cache_deinit(&cache);
+    io_destroy(io);
+}
+
 /* Batches above a chunk's usual bytes reuse each other's memory too: touching new memory costs as
  * much as writing it to the device. */
 TEST(cache_reserve, reuses_the_chunks_of_large_batches)
