@@ -138,6 +138,9 @@ struct pyr_store_options {
     uint64_t scrub_bytes_per_s;  /* The pace of the background scrub; 0: none. */
     uint64_t scrub_interval_ms;  /* From the beginning of a pass of it to that of the next. */
     bool accept_clock_step; /* Confirm a step of the wall clock that retention holds back for. */
+    uint32_t
+        shards; /* Journals, each with its share of the logs; 0: as many as the store has, 1
+                   for a new one. Another number than it has changes that, see pyr_store_open. */
 };
 
 /* How a log of a store is opened. Fill it with pyr_log_options_init, then change what you need. */
@@ -230,6 +233,7 @@ struct pyr_log_stat {
 /* The state of a store, since it was opened. */
 struct pyr_store_stat {
     uint64_t logs;
+    uint32_t shards;
     uint64_t scrub_passes; /* Passes over all logs that are over. The rest as in pyr_log_stat. */
     uint64_t scrub_bytes;
     uint64_t scrub_damages;
@@ -253,6 +257,12 @@ PYR_API void pyr_log_options_init(struct pyr_log_options *options);
  * @options may be NULL. Gives: pyr_store_close. Fails with PYR_ERR_LOCKED if another handle or
  * process has it, PYR_ERR_CORRUPT if bytes that were acknowledged cannot be read, PYR_ERR_FOREIGN
  * if the folder holds something else; nothing is changed then. Blocks for the recovery.
+ *
+ * The store keeps its number of shards. If options->shards asks for another, everything is
+ * recovered and written to segments first, then journals for the new number are made, and storing
+ * it is the last step: a crash leaves the one or the other, and every record. An error before that
+ * (PYR_ERR_DISK_FULL, say) leaves the store as it was. PYR_ERR_INVALID above 64 shards;
+ * PYR_ERR_UNSUPPORTED if the store has more, and no other number is asked for.
  */
 PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_open(const char *path,
                                                    const struct pyr_store_options *options,

@@ -204,6 +204,10 @@
 #define SEGMENT_BYTES_DEFAULT    ((uint64_t)(1 * GIB))
 #define SEGMENT_BYTES_MIN        ((uint64_t)(4 * KIB))
 
+/* Shards of an embedded store: each has a journal of some files and 30 MiB of buffers, and one
+ * thread at a time turns them all. */
+#define STORE_SHARDS_MAX 64
+
 /* Operations in flight on an embedded store's loop. */
 #define STORE_OPS_MAX 256
 
@@ -277,6 +281,7 @@
 #define SHARD_PARTITIONS_MAX 65536
 
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
+ASSERT_STATIC(STORE_SHARDS_MAX <= FOLDER_SHARDS_MAX, "what a store has, its folder may have");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");
 
 #endif /* BASE_LIMITS_H */

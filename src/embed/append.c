@@ -100,7 +100,7 @@ bool log_is_refused_full(const struct pyr_log *log)
 
     bool is_refused =
         log->seal_err == PYR_ERR_DISK_FULL ||
-        (log->seal_err == PYR_ERR_BUSY && shard_space(log->store->shard, NULL) != PYR_OK);
+        (log->seal_err == PYR_ERR_BUSY && shard_space(log->partition->shard, NULL) != PYR_OK);
     return log->has_room && log->is_sealed && is_refused;
 }
 
@@ -130,7 +130,7 @@ static uint64_t seal_deadline_ns(const struct pyr_log *log, enum seal_round roun
     if (options->policy != PARTITION_POLICY_ALWAYS) {
         return log->gathered_since_ns + options->interval_ns / 2; /* The rest is the journal's. */
     }
-    if (!shard_is_idle(log->store->shard)) {
+    if (!shard_is_idle(log->partition->shard)) {
         return IO_TIME_NEVER;
     }
     bool is_waited = round == SEAL_ROUND_WAITED || log->store->waiters_first;
@@ -168,7 +168,7 @@ void log_seal_ready(struct pyr_store *store, enum seal_round round)
         log = next;
     }
     if (has_sealed || round == SEAL_ROUND_ALL) {
-        shard_kick(store->shard);
+        store_kick(store);
     }
     if (next_ns != IO_TIME_NEVER) {
         store->gather_timer.fire = gather_timer_fire;
@@ -254,7 +254,7 @@ static enum pyr_err log_gather_one(struct pyr_log *log,
     ASSERT(log->store->loop);
     ASSERT(record);
 
-    enum pyr_err err = shard_health(log->store->shard, reterr);
+    enum pyr_err err = shard_health(log->partition->shard, reterr);
     if (err == PYR_OK && log->is_sealed) {
         err = log_seal(log, reterr);
     }
@@ -264,7 +264,7 @@ static enum pyr_err log_gather_one(struct pyr_log *log,
             return err;
         }
         err = log_seal(log, reterr);
-        shard_kick(log->store->shard);
+        shard_kick(log->partition->shard);
     }
     if (err == PYR_OK) {
         err = log_begin(log, record_bytes_max(record), reterr);
@@ -359,7 +359,7 @@ static enum pyr_err records_check(const struct pyr_log *log,
     if (!records || count == 0) {
         return err_set(reterr, PYR_ERR_INVALID, "there is no record to append");
     }
-    size_t bytes_max = shard_batch_bytes_max(log->store->shard);
+    size_t bytes_max = shard_batch_bytes_max(log->partition->shard);
     size_t bytes = BATCH_HEADER_BYTES;
     for (size_t index = 0; index < count; index++) {
         const struct pyr_record *record = &records[index];
@@ -398,11 +398,11 @@ static enum pyr_err log_gather(struct pyr_log *log,
     while (err == PYR_ERR_BUSY) {
         err = count == 1 ? log_gather_one(log, records, io_now_wall_ms(store->io), reterr)
                          : log_gather_batch(log, records, count, reterr);
-        if (err == PYR_ERR_BUSY && shard_space(store->shard, reterr) != PYR_OK) {
+        if (err == PYR_ERR_BUSY && shard_space(log->partition->shard, reterr) != PYR_OK) {
             return PYR_ERR_DISK_FULL; /* Room comes with space, and nobody knows when. */
         }
         if (err == PYR_ERR_BUSY) {
-            store_wait_room(store);
+            store_wait_room(store, log->partition->shard);
         }
     }
     return err;
@@ -423,11 +423,11 @@ static enum pyr_err log_push(struct pyr_log *log, enum seal_round round, struct 
             log_seal_ready(log->store, round);
         }
         if (!log->is_listed || log->is_sealed) {
-            shard_kick(log->store->shard);
+            shard_kick(log->partition->shard);
         }
     } else if (options->hand_over_at_once || !options->is_cached) {
         err = log_seal(log, reterr);
-        shard_kick(log->store->shard);
+        shard_kick(log->partition->shard);
     } else if (is_first) {
         log_seal_ready(log->store, round); /* Sets the timer that seals it. */
     }

@@ -15,19 +15,19 @@ enum pyr_err pyr_log_delete_before(struct pyr_log *log, int64_t offset, struct p
         return err;
     }
     store_lock(store);
-    err = shard_health(store->shard, reterr);
+    err = shard_health(log->partition->shard, reterr);
     if (err == PYR_OK) {
         log_show(log);
         err = partition_delete_before(log->partition, offset, reterr);
     }
     while (err == PYR_OK && log->partition->start_durable < offset) {
-        shard_step(store->shard);
+        shard_step(log->partition->shard);
         struct waiter waiter = {.kind = WAITER_PROGRESS, .log = log};
         err = store_wait_unlock(store, &waiter, io_now_mono_ns(store->io) + ROOM_RETRY_NS);
         store_lock(store);
         err = err == PYR_ERR_TIMEOUT ? PYR_OK : err;
         if (err == PYR_OK) {
-            err = shard_health(store->shard, reterr);
+            err = shard_health(log->partition->shard, reterr);
         }
     }
     store_tend(store);

@@ -2,7 +2,7 @@
 /*
  * embed/open - defaults, opening and closing of stores and logs, and the keeper's thread.
  *
- * The store owns its environment (src/io), loop, folder and shard, in this order; closing undoes
+ * The store owns its environment (src/io), loop, folder and shards, in this order; closing undoes
  * them in the other. The keeper drives while operations are in flight that nobody waits for, and
  * looks after timers. It blocks all signals: they belong to the program.
  */
@@ -68,6 +68,10 @@ static enum pyr_err store_options_check(const struct pyr_store_options *options,
         (options->wal_files_max < WAL_FILES_MIN || options->wal_files_max > WAL_FILES_MAX)) {
         return err_set(reterr, PYR_ERR_INVALID, "wal_files_max: %" PRIu32 " is not from %d to %d",
                        options->wal_files_max, WAL_FILES_MIN, WAL_FILES_MAX);
+    }
+    if (options->shards > STORE_SHARDS_MAX) {
+        return err_set(reterr, PYR_ERR_INVALID, "shards: %" PRIu32 " is above %d", options->shards,
+                       STORE_SHARDS_MAX);
     }
     if (options->scrub_bytes_per_s != 0 && (options->scrub_bytes_per_s < SCRUB_BYTES_PER_S_MIN ||
                                             options->scrub_bytes_per_s > SCRUB_BYTES_PER_S_MAX)) {
@@ -283,72 +287,12 @@ static enum pyr_err store_world_open(struct pyr_store *store,
     return PYR_OK;
 }
 
-static void recovery_fill(struct pyr_store *store,
-                          const struct shard_report *report,
-                          uint64_t duration_ns)
-{
-    ASSERT(store->loop);
-    ASSERT(report);
-
-    store->recovery = (struct pyr_recovery){
-        .partitions = report->partitions,
-        .segments = report->segments,
-        .batches = report->batches,
-        .records = report->records,
-        .bytes_scanned = report->bytes_scanned,
-        .bytes_cut = report->bytes_cut,
-        .indexes_rebuilt = report->indexes_rebuilt,
-        .quarantined = report->quarantined,
-        .duration_us = duration_ns / 1000,
-        .was_clean = report->was_clean,
-    };
-    memcpy(store->recovery.cut_reason, report->cut_reason, sizeof store->recovery.cut_reason);
-}
-
-static enum pyr_err store_shard_open(struct pyr_store *store,
-                                     const char *path,
-                                     const struct pyr_store_options *options,
-                                     struct pyr_error *reterr)
-{
-    ASSERT(store->loop);
-    ASSERT(path);
-    ASSERT(options);
-
-    const struct folder_options folder_options = {.path = path, .must_exist = options->must_exist};
-    enum pyr_err err = folder_open(store->loop, &folder_options, &store->folder, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    const struct shard_options shard_options = {
-        .folder = &store->folder,
-        .cache_bytes_max = options->cache_max_size,
-        .buffer_time_ns = (uint64_t)options->max_buffer_time_ms * 1000000,
-        .wal_file_bytes = options->wal_file_bytes,
-        .wal_files_max = options->wal_files_max,
-        .scrub_bytes_per_s = options->scrub_bytes_per_s,
-        .scrub_interval_ns = options->scrub_interval_ms * 1000000,
-        .accepts_clock_step = options->accept_clock_step,
-    };
-    struct shard_report report;
-    uint64_t begin_ns = io_now_mono_ns(store->io);
-    err = shard_open(store->loop, &shard_options, &store->shard, &report, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    err = folder_set_ready(&store->folder, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    recovery_fill(store, &report, io_now_mono_ns(store->io) - begin_ns);
-    return PYR_OK;
-}
-
 /* Undo what was opened, in reverse; accepts a half-open store. */
 static void store_free(struct pyr_store *store)
 {
     ASSERT(store);
 
-    shard_close(store->shard);
+    store_shards_close(store);
     if (store->loop) {
         io_timer_stop(store->loop, &store->gather_timer);
     }
@@ -391,7 +335,7 @@ enum pyr_err pyr_store_open(const char *path,
         err = store_world_open(store, given, reterr);
     }
     if (err == PYR_OK) {
-        err = store_shard_open(store, path, given, reterr);
+        err = store_shards_open(store, path, given, reterr);
     }
     if (err == PYR_OK) {
         err = keeper_start(store, reterr);
@@ -401,7 +345,6 @@ enum pyr_err pyr_store_open(const char *path,
         err_wrap(reterr, "open store '%s'", path);
         return err;
     }
-    (void)snprintf(store->describe, sizeof store->describe, "%s", shard_describe(store->shard));
     *ret_store = store;
     return PYR_OK;
 }
@@ -497,11 +440,12 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
         }
     }
     const struct partition_options partition_options = partition_options_of(store, given);
+    struct shard *shard = store_shard_of(store, name);
     store_lock(store);
-    err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
+    err = shard_partition_open(shard, name, &partition_options, &log->partition, reterr);
     while (err == PYR_ERR_BUSY) {
-        store_wait_room(store);
-        err = shard_partition_open(store->shard, name, &partition_options, &log->partition, reterr);
+        store_wait_room(store, shard);
+        err = shard_partition_open(shard, name, &partition_options, &log->partition, reterr);
     }
     store->log_count += err == PYR_OK;
     store_tend(store);
@@ -547,7 +491,7 @@ static enum pyr_err log_settle(struct pyr_log *log)
     enum pyr_err err = pyr_log_sync(log, NULL);
     while (err == PYR_ERR_DISK_FULL && io_now_mono_ns(log->store->io) < deadline_ns) {
         store_lock(log->store);
-        store_wait_room(log->store);
+        store_wait_room(log->store, log->partition->shard);
         store_unlock(log->store);
         err = pyr_log_sync(log, NULL);
     }

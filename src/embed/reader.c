@@ -58,7 +58,7 @@ void log_show(struct pyr_log *log)
 
     bool waits_for_disk = log->partition->options.policy == PARTITION_POLICY_ALWAYS;
     if (log->has_room && !waits_for_disk && log_seal(log, NULL) == PYR_OK) {
-        shard_kick(log->store->shard); /* The journal watches its deadline from now on. */
+        shard_kick(log->partition->shard); /* The journal watches its deadline from now on. */
         store_tend(log->store);
     }
 }

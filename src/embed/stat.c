@@ -7,6 +7,26 @@
 #include "base/assert.h"
 #include "embed/log.h"
 
+/* Add the numbers of @shard to @stat. A pass over all logs is one over those of each shard. */
+static void stat_add(struct pyr_store_stat *stat, const struct shard *shard, bool is_first)
+{
+    struct shard_scrub_report report;
+    shard_scrub_report(shard, &report);
+    ASSERT(stat->shards > 0);
+
+    stat->logs += shard_partitions(shard);
+    if (is_first || report.passes < stat->scrub_passes) {
+        stat->scrub_passes = report.passes;
+    }
+    stat->scrub_bytes += report.bytes;
+    stat->scrub_damages += report.damages;
+    stat->scrub_errors += report.errors;
+    ASSERT_STATIC(sizeof stat->scrub_first == sizeof report.first, "the sentence fits");
+    if (stat->scrub_first[0] == '\0') {
+        memcpy(stat->scrub_first, report.first, sizeof report.first);
+    }
+}
+
 void pyr_store_stat(struct pyr_store *store, struct pyr_store_stat *ret_stat)
 {
     ASSERT(store->loop);
@@ -15,19 +35,13 @@ void pyr_store_stat(struct pyr_store *store, struct pyr_store_stat *ret_stat)
         *ret_stat = (struct pyr_store_stat){0}; /* The lock may never be free here. */
         return;
     }
-    struct shard_scrub_report report;
+    struct pyr_store_stat stat = {.shards = store->shard_count};
     store_lock(store);
-    shard_scrub_report(store->shard, &report);
-    *ret_stat = (struct pyr_store_stat){
-        .logs = shard_partitions(store->shard),
-        .scrub_passes = report.passes,
-        .scrub_bytes = report.bytes,
-        .scrub_damages = report.damages,
-        .scrub_errors = report.errors,
-    };
+    for (uint32_t index = 0; index < store->shard_count; index++) {
+        stat_add(&stat, store->shards[index], index == 0);
+    }
     store_unlock(store);
-    ASSERT_STATIC(sizeof ret_stat->scrub_first == sizeof report.first, "the sentence fits");
-    memcpy(ret_stat->scrub_first, report.first, sizeof report.first);
+    *ret_stat = stat;
 }
 
 void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat)
@@ -51,7 +65,7 @@ void pyr_log_stat(struct pyr_log *log, struct pyr_log_stat *ret_stat)
         .bytes = segment_log_bytes(partition->segments),
         .cache_bytes = partition->cached.bytes,
         .appends_waiting = partition->appends_waited,
-        .has_failed = shard_health(log->store->shard, NULL) != PYR_OK,
+        .has_failed = shard_health(partition->shard, NULL) != PYR_OK,
         .scrub_passes = partition->scrub.passes,
         .scrub_bytes = partition->scrub.bytes,
         .scrub_damages = partition->scrub.damages,

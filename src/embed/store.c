@@ -56,11 +56,12 @@ bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
         return waiter->log->partition->offset_committed >= waiter->offset_end;
     case WAITER_HANDED:
         return waiter->log->partition->offset_end >= waiter->offset_end &&
-               shard_written_position(store->shard) >= waiter->log->partition->position_end;
+               shard_written_position(waiter->log->partition->shard) >=
+                   waiter->log->partition->position_end;
     case WAITER_DURABLE:
         return waiter->log->partition->offset_durable >= waiter->offset_end;
     case WAITER_PROGRESS:
-        return shard_progress(store->shard) != waiter->progress;
+        return shard_progress(waiter->shard) != waiter->progress;
     }
     ASSERT(false);
     return false;
@@ -147,11 +148,11 @@ static struct waiter *waiters_take_ready(struct pyr_store *store)
 {
     ASSERT(store->loop);
 
-    enum pyr_err health = shard_health(store->shard, NULL);
     struct waiter *taken = NULL;
     struct waiter *waiter = store->waiters_first;
     while (waiter) {
         struct waiter *next = waiter->next;
+        enum pyr_err health = shard_health(waiter->shard, NULL);
         bool is_refused = waiter_is_refused(waiter);
         bool is_ready = waiter_is_ready(store, waiter);
         if (is_ready || is_refused || health != PYR_OK) {
@@ -228,7 +229,7 @@ bool store_drive(struct pyr_store *store, uint64_t deadline_ns)
     io_loop_wait(store->loop, deadline_ns);
     store_lock(store);
     (void)io_loop_dispatch(store->loop);
-    shard_step(store->shard);
+    store_step(store);
     log_seal_ready(store, SEAL_ROUND_DUE);
     log_refuse_full(store);
     io_loop_flush(store->loop);
@@ -293,7 +294,8 @@ enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, u
 
     int error = sem_init(&waiter->wake, 0, 0);
     ASSERT(error == 0);
-    waiter->progress = shard_progress(store->shard);
+    waiter->shard = waiter->log ? waiter->log->partition->shard : waiter->shard;
+    waiter->progress = shard_progress(waiter->shard);
     atomic_init(&waiter->is_done, false);
     atomic_init(&waiter->is_let_go, false);
     waiter->is_posted = false;
@@ -346,11 +348,11 @@ enum pyr_err store_wait_unlock(struct pyr_store *store, struct waiter *waiter, u
     return err;
 }
 
-void store_wait_room(struct pyr_store *store)
+void store_wait_room(struct pyr_store *store, struct shard *shard)
 {
-    shard_step(store->shard); /* Starts the write or the checkpoint that frees room. */
-    shard_kick(store->shard);
-    struct waiter waiter = {.kind = WAITER_PROGRESS};
+    shard_step(shard); /* Starts the write or the checkpoint that frees room. */
+    shard_kick(shard);
+    struct waiter waiter = {.kind = WAITER_PROGRESS, .shard = shard};
     uint64_t deadline_ns = io_now_mono_ns(store->io) + ROOM_RETRY_NS;
     (void)store_wait_unlock(store, &waiter, deadline_ns); /* Late or not: the caller looks again. */
     store_lock(store);

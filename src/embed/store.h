@@ -54,6 +54,7 @@ struct waiter {
     enum waiter_kind kind;
     bool is_passive; /* Never drives: a reader at the end of its log. */
     struct pyr_log *log;
+    struct shard *shard; /* The log's; or, without a log, the one that should make progress. */
     int64_t offset_end;
     uint64_t progress; /* Of the shard when it began to wait. */
     bool is_listed;    /* It stands in the store's list. */
@@ -70,14 +71,15 @@ struct waiter {
 struct pyr_store {
     struct io *io;
     struct io_loop *loop;
-    struct shard *shard;
+    struct shard **shards; /* As many as the folder says; see shards.c. */
+    uint32_t shard_count;
     struct folder folder;
     struct pyr_recovery recovery;
     char describe[256];
     bool has_keeper;          /* Its thread runs; for open and close only. */
     const uint8_t *fork_mark; /* A page that a fork wipes: 1 here, 0 in a child. */
 
-    pthread_mutex_t lock; /* Guards all below, and the shard. */
+    pthread_mutex_t lock; /* Guards all below, and the shards. */
     pthread_cond_t keeper_wake;
     pthread_t keeper;
     bool is_cached; /* The write cache is enabled. */
@@ -110,16 +112,17 @@ bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
  * Wait until the condition of @waiter holds, driving the loop if nobody does. The lock is held by
  * the caller, and given back before the return.
  *
- * The caller fills kind, is_passive, log and offset_end. PYR_ERR_TIMEOUT once @deadline_ns of the
- * monotonic clock has passed; PYR_ERR_FAILED if the condition never will hold.
+ * The caller fills kind, is_passive, log (or shard, without one) and offset_end. PYR_ERR_TIMEOUT
+ * once @deadline_ns of the monotonic clock has passed; PYR_ERR_FAILED if the condition never will
+ * hold.
  */
 enum pyr_err store_wait_unlock(struct pyr_store *store,
                                struct waiter *waiter,
                                uint64_t deadline_ns);
 
-/** Wait until the shard made progress that may have freed room, or for a moment at most. With the
+/** Wait until @shard made progress that may have freed room, or for a moment at most. With the
  * lock, before and after; the caller looks again. */
-void store_wait_room(struct pyr_store *store);
+void store_wait_room(struct pyr_store *store, struct shard *shard);
 
 /** Drive one turn, waiting at most until @deadline_ns. Nobody drives. With the lock, before and
  * after. Return whether that let a thread go which slept. */
@@ -131,5 +134,26 @@ uint64_t store_deadline_ns(const struct pyr_store *store, int64_t timeout_ms);
 /** Make sure that somebody looks after what was just started: operations in flight, or a timer
  * (EMB-2). With the lock. */
 void store_tend(struct pyr_store *store);
+
+/* -- Shards -- */
+
+/** Open the folder at @path and all its shards, changing their number first if @options ask for it.
+ * Gives: store_shards_close, which accepts what an error left. Blocks. Errors as pyr_store_open. */
+MUST_CHECK enum pyr_err store_shards_open(struct pyr_store *store,
+                                          const char *path,
+                                          const struct pyr_store_options *options,
+                                          struct pyr_error *reterr);
+
+/** Close the shards of @store. Blocks. */
+void store_shards_close(struct pyr_store *store);
+
+/** Return the shard that the log called @name belongs to. */
+struct shard *store_shard_of(const struct pyr_store *store, const char *name);
+
+/** Step all shards. With the lock. */
+void store_step(struct pyr_store *store);
+
+/** Kick the journals of all shards. With the lock. */
+void store_kick(struct pyr_store *store);
 
 #endif /* EMBED_STORE_H */

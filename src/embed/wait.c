@@ -40,7 +40,7 @@ static enum pyr_err log_wait_unlock(struct pyr_log *log,
         store_unlock(log->store);
         return PYR_OK;
     }
-    enum pyr_err err = shard_health(log->store->shard, reterr);
+    enum pyr_err err = shard_health(log->partition->shard, reterr);
     if (err != PYR_OK) {
         store_unlock(log->store);
         return err;
@@ -55,7 +55,7 @@ static enum pyr_err log_wait_unlock(struct pyr_log *log,
     }
     if (err != PYR_OK) {
         store_lock(log->store);
-        (void)shard_health(log->store->shard, reterr); /* For its text. */
+        (void)shard_health(log->partition->shard, reterr); /* For its text. */
         store_unlock(log->store);
     }
     return err;
@@ -132,7 +132,7 @@ enum pyr_err pyr_log_sync(struct pyr_log *log, struct pyr_error *reterr)
     store_lock(log->store);
     int64_t offset_end = log_offset_next(log);
     log_seal_ready(log->store, SEAL_ROUND_ALL);
-    shard_sync_begin(log->store->shard);
+    shard_sync_begin(log->partition->shard);
     err = log_wait_unlock(log, WAITER_DURABLE, offset_end, IO_TIME_NEVER, reterr);
     if (err == PYR_ERR_DISK_FULL) {
         store_lock(log->store);

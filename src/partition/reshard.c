@@ -430,6 +430,7 @@ enum pyr_err reshard_run(struct io_loop *loop,
                             .options = *options,
                             .shards = shards,
                             .journals = folder->journals + 1};
+    change.options.scrub_bytes_per_s = 0;
     enum pyr_err err = PYR_OK;
     bool is_stored = false;
     if (!folder->is_new) { /* Else there are no journals yet, and no logs. */

@@ -336,14 +336,14 @@ static uint64_t entries_of_started(struct pyr_log *log, int count)
     struct pyr_record record = embed_record("shared");
     struct pyr_error error;
     store_lock(log->store);
-    wal_counters(log->store->shard->wal, &before);
+    wal_counters(log->partition->shard->wal, &before);
     store_unlock(log->store);
     for (int index = 0; index < count; index++) {
         CHECK_OK(pyr_log_append_start(log, &record, 1, &receipt, &error), error);
     }
     CHECK_OK(pyr_log_wait(log, receipt.offset_end, -1, &error), error);
     store_lock(log->store);
-    wal_counters(log->store->shard->wal, &after);
+    wal_counters(log->partition->shard->wal, &after);
     store_unlock(log->store);
     return after.entries - before.entries;
 }
