@@ -90,6 +90,9 @@ static const struct args_option load_table[] = {
      ARGS_BYTES, FIELD(wal_file_bytes), .range = {WAL_FILE_BYTES_MIN, WAL_FILE_BYTES_MAX}},
     {"wal-files", "N", NULL, "the most journal files (default: the library's)", ARGS_NUMBER,
      FIELD(wal_files), .range = {WAL_FILES_MIN, WAL_FILES_MAX}},
+    {"shards", "N", "0",
+     "journals of the store; another number than it has changes that first; 0: what it has",
+     ARGS_NUMBER, FIELD(shards), .range = {0, STORE_SHARDS_MAX}},
     {"cache-bytes", "BYTES", NULL, "bytes of the write cache (default: the library's)", ARGS_BYTES,
      FIELD(cache_bytes), .range = {1, INT64_MAX}},
     {"no-cache", NULL, NULL, "every append goes to its segment at once", ARGS_FLAG,
@@ -266,6 +269,7 @@ struct pyr_store_options load_store_options(const struct load_options *options)
     if (options->wal_files > 0) {
         store.wal_files_max = (uint32_t)options->wal_files;
     }
+    store.shards = (uint32_t)options->shards;
     return store;
 }
 

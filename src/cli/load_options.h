@@ -55,6 +55,7 @@ struct load_options {
     int64_t segment_bytes;
     int64_t wal_file_bytes;
     int64_t wal_files;
+    int64_t shards; /* 0: what the store has. */
     int64_t cache_bytes;
     /* From sync_text. */
     enum pyr_sync sync;

@@ -24,7 +24,8 @@ static void stat_json(const struct offline *offline)
     json_field(true, "folder", offline->folder.path);
     json_field(true, "storage_id", id);
     json_field(true, "backend", io_describe(offline->io));
-    (void)printf(",\"quarantined\":%" PRIu64 ",\"journals\":[", offline->quarantined);
+    (void)printf(",\"shards\":%" PRIu32 ",\"quarantined\":%" PRIu64 ",\"journals\":[",
+                 offline->folder.shards, offline->quarantined);
     for (uint32_t index = 0; index < offline->journal_count; index++) {
         const struct offline_journal *journal = &offline->journals[index];
         (void)printf("%s{\"shard\":%" PRIu32 ",\"files\":%" PRIu32 ",\"file_bytes\":%" PRIu64
@@ -87,8 +88,8 @@ static void stat_text(const struct offline *offline)
     ASSERT(offline->folder.shards > 0);
 
     offline_hex(offline->folder.storage_id, FOLDER_STORAGE_ID_BYTES, id);
-    (void)printf("store %s\n  storage id  %s\n  backend     %s\n", offline->folder.path, id,
-                 io_describe(offline->io));
+    (void)printf("store %s\n  storage id  %s\n  backend     %s\n  shards      %" PRIu32 "\n",
+                 offline->folder.path, id, io_describe(offline->io), offline->folder.shards);
     if (offline->quarantined > 0) {
         (void)printf("  quarantine  %s\n", show_count(offline->quarantined).text);
     }

@@ -141,7 +141,7 @@ struct wal_replay_entry {
 typedef bool (*wal_verify_fn)(void *ctx, const struct wal_replay_entry *entry);
 
 struct wal_options {
-    const char *folder;                       /* <data>/wal/<shard>; its parent exists. */
+    const char *folder; /* <data>/wal/<journals>.<shard>; its parent exists. */
     uint8_t storage_id[WAL_STORAGE_ID_BYTES]; /* Of the data folder; seeds every checksum. */
     uint32_t shard;
     bool may_create;       /* Make the journal if there is none; else PYR_ERR_NOT_FOUND. */

@@ -29,6 +29,9 @@ enum { ROUNDS = 12 };
 /* The moment of the kill, after the first acknowledgement. */
 enum { KILL_MS_MAX = 300 };
 
+/* Kills in a change of the number of shards, and how late. */
+enum { CHANGES = 12, CHANGE_KILL_MS_MAX = 80 };
+
 static uint64_t now_ms(void)
 {
     struct timespec now;
@@ -139,6 +142,36 @@ static void kill_rounds(const char *backend, uint64_t rounds, uint64_t seed)
     (void)close(acks);
 }
 
+/* Let a process change the number of shards to @shards and verify, and kill it @kill_ms after its
+ * start; then let another one verify with whatever number there is. */
+static void kill_in_change(const char *acks, const char *shards, uint64_t kill_ms)
+{
+    const char *const words[] = {"pyralog-load",
+                                 "--embedded=store",
+                                 "--partitions=5",
+                                 shards,
+                                 "--wal-files=4",
+                                 "--verify-against",
+                                 acks,
+                                 NULL};
+    int fd = -1;
+    pid_t child = program_start(words, &fd);
+    const struct timespec nap = {.tv_nsec = (long)kill_ms * 1000000};
+    (void)nanosleep(&nap, NULL);
+    CHECK_INT(kill(child, SIGKILL), 0);
+    int status = program_end(child);
+    (void)close(fd);
+    CHECK(status == 0 || status == 128 + SIGKILL);
+    struct program *judge =
+        PROGRAM("pyralog-load", "--embedded=store", "--partitions=5", "--verify-against", acks);
+    if (judge->status != 0) {
+        print_message("# %s, killed after %" PRIu64 " ms\n# %s%s", shards, kill_ms, judge->out,
+                      judge->err);
+    }
+    CHECK_INT(judge->status, 0);
+    free(judge);
+}
+
 static uint64_t seed_take(void)
 {
     const char *text = getenv("PYRALOG_TEST_SEED");
@@ -157,4 +190,39 @@ TEST(kill, loses_nothing_that_was_acknowledged)
 TEST(kill, loses_nothing_with_posix)
 {
     kill_rounds("--backend=posix", case_scale(ROUNDS / 2), seed_take());
+}
+
+/* Whenever a process dies while it changes the number of shards, the next one finds everything. */
+TEST(kill, in_a_change_of_the_number_of_shards_loses_nothing)
+{
+    static const char *const numbers[] = {"--shards=3", "--shards=2", "--shards=1"};
+    struct prng prng = prng_of(seed_take(), 0);
+    CHECK_INT(chdir(case_folder()), 0);
+    int acks = open("acks", O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    CHECK(acks >= 0);
+    const char *const words[] = {"pyralog-load",
+                                 "--embedded=store",
+                                 "--duration=1h",
+                                 "--partitions=5",
+                                 "--segment-bytes=256KiB",
+                                 "--threads=4",
+                                 "--ack-file",
+                                 "/dev/stdout",
+                                 "--size=900B",
+                                 "--wal-files=4",
+                                 "--wal-file-bytes=256KiB",
+                                 NULL};
+    int fd = -1;
+    pid_t child = program_start(words, &fd);
+    CHECK(acks_copy(fd, acks, child, KILL_MS_MAX) > 0);
+    CHECK_INT(program_end(child), 128 + SIGKILL);
+    (void)close(fd);
+    acks_trim(acks);
+
+    uint64_t rounds = case_scale(CHANGES);
+    for (uint64_t round = 0; round < rounds; round++) {
+        kill_in_change("acks", numbers[round % 3], prng_below(&prng, CHANGE_KILL_MS_MAX));
+    }
+
+    (void)close(acks);
 }

@@ -177,15 +177,39 @@ TEST(log_stat, shows_logs_and_journal)
     store_make();
 
     struct program *program = PROGRAM("pyralog", "log", "stat", "store");
+    check_contains(program->out, "shards      1\njournal 0\n");
     check_contains(program->out, "last stop   clean");
     check_contains(program->out, "load-0                                0            600");
     check_end(program, 0, "");
 
     program = PROGRAM("pyralog", "log", "stat", "--json", "store");
+    check_contains(program->out, "\"shards\":1,");
     check_contains(program->out, "\"name\":\"load-1\"");
     check_contains(program->out, "\"offset_end\":600");
     check_contains(program->out, "\"was_clean\":true,\"is_corrupt\":false");
     check_end(program, 0, "");
+}
+
+/* Of a store with several journals, all of them are shown, and whose each log is. */
+TEST(log_stat, shows_every_journal_after_the_number_was_changed)
+{
+    store_make();
+    check_end(PROGRAM("pyralog-load", "--embedded=store", SMALL, "--count=1200", "--batch=10",
+                      "--partitions=2", "--shards=3"),
+              0, "");
+
+    struct program *program = PROGRAM("pyralog", "log", "stat", "store");
+    check_contains(program->out, "shards      3\njournal 0\n");
+    check_contains(program->out, "journal 2\n");
+    check_contains(program->out, "load-0                                0          1,200");
+    check_end(program, 0, "");
+    program = PROGRAM("pyralog", "log", "stat", "--json", "store");
+    check_contains(program->out, "\"shards\":3,");
+    check_contains(program->out, "{\"shard\":2,");
+    check_end(program, 0, "");
+    program = PROGRAM("pyralog", "log", "verify", "store");
+    CHECK_INT(program->status, 0);
+    free(program);
 }
 
 /* After a kill the records are in the journal; a stat that forgot them would frighten. */
