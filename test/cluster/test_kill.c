@@ -30,7 +30,7 @@ enum { ROUNDS = 12 };
 enum { KILL_MS_MAX = 300 };
 
 /* Kills in a change of the number of shards, and how late. */
-enum { CHANGES = 12, CHANGE_KILL_MS_MAX = 80 };
+enum { CHANGES = 12, CHANGE_KILL_MS_MAX = 200 };
 
 static uint64_t now_ms(void)
 {

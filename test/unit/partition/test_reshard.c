@@ -186,6 +186,36 @@ static bool is_there(struct shard_life *life, const char *path)
     return io_stat(life->io, path, &stat) == 0;
 }
 
+/* A first open that was cut off has made journals, and no log yet: the number can just be set. */
+TEST(reshard_run, of_a_folder_that_was_never_ready_sets_the_number)
+{
+    static struct shard_life life;
+    struct sim_disk *disk = sim_disk_create();
+    shard_case_init(&life, disk, 3);
+    CHECK_INT(io_loop_create(life.io, &(struct io_loop_options){.ops_max = 8}, &life.loop), 0);
+    const struct folder_options options = {.path = "/data"};
+    const struct shard_options shard_options = {.folder = &life.folder,
+                                                .cache_bytes_max = CACHE_BYTES_MIN,
+                                                .wal_file_bytes = 65536};
+    CHECK_INT(folder_open(life.loop, &options, &life.folder, &life.error), PYR_OK);
+    CHECK_INT(shard_open(life.loop, &shard_options, &life.shards[0], &life.report, &life.error),
+              PYR_OK);
+    shard_case_abandon(&life);
+
+    life_begin(&life, disk, 3);
+
+    CHECK_INT(life.folder.shards, 3);
+    CHECK(!is_there(&life, "/data/wal/1.0"));
+    CHECK(!is_there(&life, "/data/quarantine"));
+    append_to_all(&life, 5);
+    shard_case_end(&life);
+    life_begin(&life, disk, 0);
+    CHECK_INT(life.folder.shards, 3);
+    CHECK_INT(life.logs[0]->offset_committed, 5);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* RSH-2: what a repair put aside in a journal's folder is somebody's last copy. */
 TEST(reshard_sweep, removes_what_a_journal_is_made_of_and_nothing_else)
 {
