@@ -8,6 +8,11 @@
  * device: their pages were dropped from the page cache. What counts are the bytes of the records
  * that came back; what was read besides, such as spare files behind the journal's end, is not.
  *
+ * Beside it, in the same run: as many bytes of the same journal through one straight thread that
+ * reads a piece, takes its CRC32C and copies it to fresh memory. No recovery that reads, verifies
+ * and places can do less, though one with two threads can overlap it; so the ratio says what our
+ * own work costs, on any machine.
+ *
  * What would make it a lie: a clean stop (the child is killed), a checkpoint that leaves little to
  * do (the report says how many records the journal gave, and one too few ends the program), records
  * that are not readable (the last one is read), a measure that grows with useless reading.
@@ -17,11 +22,15 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/checksum.h"
 #include "base/limits.h"
 #include "bench.h"
 #include "embedded.h"
@@ -40,7 +49,10 @@ enum { WAL_FILES = 24, OPEN_FOLDERS = 16, NEVER_MS = 3600 * 1000 };
 #define CACHE_BYTES       (UINT64_C(4) << 30)
 #define PIECE_BYTES       ((size_t)1 << 20)
 #define WARM_MEMORY_BYTES ((size_t)1 << 30)
+#define STRAIGHT_BYTES    ((size_t)4 << 20)
+#define LARGE_PAGE_BYTES  ((size_t)2 << 20)
 #define NS_A_SECOND       1e9
+#define STRAIGHT_NAME     "one straight thread"
 #define BYTES_A_GB        1e9
 
 static struct embedded_options crash_options(void)
@@ -133,14 +145,86 @@ static void check_readable(struct pyr_store *store, const struct embedded_option
     pyr_log_close(log);
 }
 
-/* Crash, prepare the page cache by @prepare, and open. Return how many seconds opening took. */
-static double recover(const struct bench_options *options, __nftw_func_t prepare)
+/* -- The limit -- */
+
+/* Read, verify and copy the journal file at @path to @to, at most @count_max bytes; return how many
+ * there were. */
+static size_t straight_file(const char *path,
+                            int flags,
+                            uint8_t *piece,
+                            uint8_t *to,
+                            size_t count_max)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+    if (fd < 0) {
+        bench_fail("open '%s': %s", path, strerror(errno));
+    }
+    size_t done = 0;
+    ssize_t count = 1;
+    while (count > 0 && done < count_max) {
+        count = read(fd, piece, STRAIGHT_BYTES);
+        size_t wanted = count_max - done;
+        size_t used = count <= 0 ? 0 : (size_t)count < wanted ? (size_t)count : wanted;
+        bench_use(checksum_crc32c(0, (struct bytes){piece, used}));
+        memcpy(to + done, piece, used);
+        done += used;
+    }
+    (void)close(fd);
+    if (count < 0) {
+        bench_fail("read '%s': %s", path, strerror(errno));
+    }
+    return done;
+}
+
+/* Return how many seconds one thread takes for the journal of the store at @folder. */
+static double straight(const char *folder, int flags)
+{
+    size_t room_bytes = align_up((size_t)RECOVERED_BYTES, LARGE_PAGE_BYTES);
+    uint8_t *piece = bench_memory(STRAIGHT_BYTES);
+    uint64_t start_ns = bench_now_ns();
+    uint8_t *room = aligned_alloc(LARGE_PAGE_BYTES, room_bytes);
+    if (!room) {
+        bench_fail("no memory for %zu bytes", room_bytes);
+    }
+    (void)madvise(room, room_bytes, MADV_HUGEPAGE); /* As the cache's chunks. */
+    size_t done = 0;
+    for (unsigned slot = 0; done < (size_t)RECOVERED_BYTES; slot++) {
+        char path[PATH_BYTES_MAX];
+        int count = snprintf(path, sizeof path, "%s/wal/1.0/%08u.wal", folder, slot);
+        if (count < 0 || (size_t)count >= sizeof path) {
+            bench_fail("--folder: '%s' is too long", folder);
+        }
+        done += straight_file(path, flags, piece, room + done, (size_t)RECOVERED_BYTES - done);
+    }
+    uint64_t spent_ns = bench_now_ns() - start_ns;
+    free(room);
+    free(piece);
+    return (double)spent_ns / NS_A_SECOND;
+}
+
+/* -- Recovering -- */
+
+/* How the page cache is prepared, and how the straight thread opens its files. */
+struct source {
+    __nftw_func_t prepare;
+    int flags;
+};
+
+struct seconds {
+    double opening;
+    double straight;
+};
+
+/* Crash, prepare the page cache, and open; before that, measure the limit. */
+static struct seconds recover(const struct bench_options *options, const struct source *source)
 {
     crash(options);
     struct embedded_options wanted = crash_options();
     char path[PATH_BYTES_MAX];
     bench_path(options, wanted.name, path, sizeof path);
-    (void)nftw(path, prepare, OPEN_FOLDERS, FTW_PHYS);
+    (void)nftw(path, source->prepare, OPEN_FOLDERS, FTW_PHYS);
+    bench_warm_memory(options, WARM_MEMORY_BYTES);
+    struct seconds seconds = {.straight = straight(path, source->flags)};
     bench_warm_memory(options, WARM_MEMORY_BYTES);
 
     struct pyr_store *store = NULL;
@@ -148,7 +232,7 @@ static double recover(const struct bench_options *options, __nftw_func_t prepare
     struct pyr_recovery recovery;
     uint64_t start_ns = bench_begin();
     bench_must(pyr_store_open(path, &wanted.store, &store, &error), &error, "open");
-    uint64_t spent_ns = bench_end(start_ns);
+    seconds.opening = (double)bench_end(start_ns) / NS_A_SECOND;
     pyr_store_recovery(store, &recovery);
     check_readable(store, &wanted);
     pyr_store_close(store);
@@ -157,25 +241,32 @@ static double recover(const struct bench_options *options, __nftw_func_t prepare
     if (recovery.was_clean || recovery.records < (uint64_t)BATCHES * BATCH_RECORDS) {
         bench_fail("recovery found %llu records only", (unsigned long long)recovery.records);
     }
-    return (double)spent_ns / NS_A_SECOND;
+    return seconds;
 }
 
 static void from_memory(const char *name, const struct bench_options *options)
 {
-    double seconds = recover(options, read_file);
+    struct seconds seconds = recover(options, &(struct source){.prepare = read_file});
+    double recovered_gib = RECOVERED_BYTES / (double)GIB;
     bench_print(&(struct bench_figure){.name = name,
-                                       .value = RECOVERED_BYTES / (double)GIB / seconds,
+                                       .value = recovered_gib / seconds.opening,
                                        .unit = "GiB/s",
-                                       .sync = "always"});
+                                       .sync = "always",
+                                       .against = STRAIGHT_NAME,
+                                       .against_value = recovered_gib / seconds.straight});
 }
 
 static void from_device(const char *name, const struct bench_options *options)
 {
-    double seconds = recover(options, drop_file);
+    const struct source source = {.prepare = drop_file, .flags = O_DIRECT};
+    struct seconds seconds = recover(options, &source);
+    double recovered_gb = RECOVERED_BYTES / BYTES_A_GB;
     bench_print(&(struct bench_figure){.name = name,
-                                       .value = seconds / (RECOVERED_BYTES / BYTES_A_GB),
+                                       .value = seconds.opening / recovered_gb,
                                        .unit = "s per GB",
-                                       .sync = "always"});
+                                       .sync = "always",
+                                       .against = STRAIGHT_NAME,
+                                       .against_value = seconds.straight / recovered_gb});
 }
 
 int main(int argument_count, char **arguments)
