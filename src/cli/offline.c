@@ -223,7 +223,8 @@ static void entry_count(struct offline *offline, uint32_t shard, const struct wa
         return;
     }
     log->shard = shard;
-    log->entry_number = entry->number;
+    log->has_hole |= entry->number > log->entry_number + 1;
+    log->entry_number = entry->number > log->entry_number ? entry->number : log->entry_number;
     if (entry->kind == WAL_ENTRY_APPEND) {
         append_count(log, entry);
     } else if (entry->kind == WAL_ENTRY_TRUNCATE && entry->offset < log->offset_end) {

@@ -24,6 +24,7 @@
  *   PAR-2  a reader sees nothing at or past the commit point
  *   PAR-3  the commit point never moves back
  *   PAR-4  under the policy `always` the commit point never passes what the journal has durable
+ *   PAR-5  behind the checkpoint, the running numbers of a log's journal entries have no gap
  *
  * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
  */
@@ -95,6 +96,7 @@ struct partition {
     int32_t epoch;          /* Under which it appends. */
     int32_t epoch_replayed; /* While recovering: of the last journal entry taken. */
     uint64_t entry_number;  /* Of its last journal entry. */
+    uint64_t entry_seen;    /* While recovering: of the last one that the journal gave. */
     uint64_t position_end;  /* Journal position behind its last append since the start. */
 
     /* The log's clock, see clock.c. */

@@ -10,6 +10,7 @@
  *            offset <  end, same epoch      the claim covers it already: skipped
  *            offset <  end, higher epoch    it replaces the tail: the log is cut back first
  *            offset >  end                  a hole: corruption, nothing is guessed
+ *        and so is its running number, which follows the one before or is covered by the checkpoint
  *     3. folders that neither rows nor journal know: a log made in the moment of the crash is empty
  * and is taken; anything that holds batches goes to quarantine (FLD-3)
  *     4. the run number is raised, appends are taken
@@ -24,6 +25,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "io/transfer.h"
 #include "partition/shard_inner.h"
 #include "record/batch.h"
@@ -410,6 +412,33 @@ static enum pyr_err recover_truncate(struct partition *partition,
     return PYR_OK;
 }
 
+/* Hold the running number of @entry against the one before (PAR-5). Those up to the checkpoint's
+ * may have gaps: what a policy left to the kernel may be lost in a crash although segments have it,
+ * and numbers go on behind the checkpoint's then. */
+static enum pyr_err recover_number(struct partition *partition,
+                                   const struct wal_entry *entry,
+                                   struct pyr_error *reterr)
+{
+    ASSERT(partition->entry_seen <= partition->entry_number);
+
+    bool is_next = entry->number == partition->entry_number + 1;
+    bool is_covered =
+        entry->number > partition->entry_seen && entry->number <= partition->entry_number;
+    if (!is_next && !is_covered && !MUTANT(entry_gap_accepted)) {
+        return err_set(reterr, PYR_ERR_CORRUPT,
+                       "log '%s': the journal gives entry %" PRIu64 " behind entry %" PRIu64
+                       "; 'pyralog log verify' says what is there",
+                       partition->name, entry->number,
+                       entry->number > partition->entry_number ? partition->entry_number
+                                                               : partition->entry_seen);
+    }
+    partition->entry_seen = entry->number;
+    if (entry->number > partition->entry_number) {
+        partition->entry_number = entry->number;
+    }
+    return PYR_OK;
+}
+
 static enum pyr_err recover_append(struct partition *partition,
                                    const struct wal_entry *entry,
                                    struct pyr_error *reterr)
@@ -465,11 +494,12 @@ static enum pyr_err recover_entry(struct shard *shard,
     if (err != PYR_OK || !partition) {
         return err;
     }
+    err = recover_number(partition, &entry->entry, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     if (entry->entry.epoch > partition->epoch) {
         partition->epoch = entry->entry.epoch;
-    }
-    if (entry->entry.number > partition->entry_number) {
-        partition->entry_number = entry->entry.number;
     }
     switch (entry->entry.kind) {
     case WAL_ENTRY_APPEND:
@@ -499,6 +529,11 @@ static enum pyr_err recover_journal(struct shard *shard,
     while (err == PYR_OK && entry) {
         shard->position_end = entry->position_end;
         err = recover_entry(shard, entry, report, reterr);
+        if (err == PYR_ERR_CORRUPT) {
+            char path[PATH_BYTES_MAX];
+            int64_t position = wal_replay_where(shard->wal, entry, path);
+            err_wrap(reterr, "'%s' at position %" PRId64, path, position);
+        }
         if (err == PYR_OK) {
             err = wal_replay_next(shard->wal, &entry, reterr);
         }

@@ -476,6 +476,21 @@ enum pyr_err wal_replay_next(struct wal *wal,
     return PYR_OK;
 }
 
+int64_t wal_replay_where(const struct wal *wal,
+                         const struct wal_replay_entry *entry,
+                         char path[PATH_BYTES_MAX])
+{
+    ASSERT(wal->state == WAL_STATE_REPLAYING);
+    ASSERT(entry == &wal->replay.entry);
+
+    const struct wal_identity *identity = &wal->files.identity;
+    const struct wal_file *file =
+        wal_files_find(&wal->files, wal_generation_of(identity, entry->position));
+    ASSERT(file); /* It has just been read. */
+    wal_files_path(&wal->files, file->slot, path);
+    return wal_file_position_of(identity, entry->position);
+}
+
 void wal_replay_report(const struct wal *wal, struct wal_replay_report *ret_report)
 {
     ASSERT(wal->replay.report.position > 0);

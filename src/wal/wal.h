@@ -64,6 +64,7 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/log_id.h"
 
 struct io;
@@ -231,6 +232,12 @@ struct bytes wal_checkpoint_body(const struct wal *wal);
 MUST_CHECK enum pyr_err wal_replay_next(struct wal *wal,
                                         const struct wal_replay_entry **ret_entry,
                                         struct pyr_error *reterr);
+
+/** Write the name of the file that holds @entry, the last one given by wal_replay_next, to @path,
+ * and return where in it the entry stands. */
+int64_t wal_replay_where(const struct wal *wal,
+                         const struct wal_replay_entry *entry,
+                         char path[PATH_BYTES_MAX]);
 
 /** Fill @ret_report with what replay found; complete once wal_replay_next gave NULL. */
 void wal_replay_report(const struct wal *wal, struct wal_replay_report *ret_report);

@@ -298,6 +298,71 @@ TEST(shard_health, stays_failed_after_a_failed_write_and_reads_go_on)
     sim_disk_destroy(disk);
 }
 
+/* Append to log 0 with its running number moved by @step, crash, and return what a start says. */
+static enum pyr_err start_after_step(int step, struct shard_life *life, struct sim_disk *disk)
+{
+    *life = life_begin(disk);
+    for (int round = 0; round < 2; round++) {
+        CHECK_INT(shard_case_append(life, 0, 2), PYR_OK);
+        CHECK_INT(shard_case_settle(life), PYR_OK);
+        life->logs[0]->entry_number += round == 0 ? (uint64_t)(int64_t)step : 0;
+    }
+    shard_case_abandon(life);
+    return shard_case_begin(life, disk, 4);
+}
+
+/* PAR-5: the chain of flushes says that no flush is missing; the running numbers say that of each
+ * log's entries, whatever made one disappear or come twice. The place is named. */
+TEST(shard_open, refuses_a_log_whose_entry_is_missing_or_comes_twice)
+{
+    for (int step = -1; step <= 1; step++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+
+        enum pyr_err err = start_after_step(step, &life, disk);
+
+        CHECK_INT(err, step == 0 ? PYR_OK : PYR_ERR_CORRUPT);
+        CHECK(step == 0 || strstr(life.error.message, "/00000000.wal' at position ") != NULL);
+        CHECK(step == 0 || strstr(life.error.message, shard_case_name(0)) != NULL);
+        CHECK(step <= 0 || strstr(life.error.message, "entry 4 behind entry 2") != NULL);
+        CHECK(step >= 0 || strstr(life.error.message, "entry 2 behind entry 2") != NULL);
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
+}
+
+/* PAR-5: what the checkpoint covers may be missing from the journal, as after a crash under a
+ * policy that leaves it to the kernel: the row says 8, the journal gives 4, 5, 9. */
+TEST(shard_open, takes_a_gap_that_the_checkpoint_covers)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life = life_begin(disk);
+    struct partition *log = life.logs[0];
+    CHECK_INT(shard_case_append(&life, 0, 2), PYR_OK);
+    CHECK_INT(shard_case_settle(&life), PYR_OK);
+    log->entry_number = 8;
+    shard_checkpoint_request(life.shard);
+    uint64_t checkpoints = life.shard->checkpoints;
+    while (life.shard->checkpoints == checkpoints) {
+        shard_case_turn(&life);
+    }
+    static const uint64_t numbers[] = {4, 5, 9};
+    for (size_t index = 0; index < sizeof numbers / sizeof numbers[0]; index++) {
+        log->entry_number = numbers[index] - 1;
+        CHECK_INT(shard_case_append(&life, 0, 1), PYR_OK);
+    }
+    CHECK_INT(shard_case_settle(&life), PYR_OK);
+    shard_case_abandon(&life);
+
+    life = life_begin(disk);
+
+    CHECK_INT(life.ends[0], 5);
+    CHECK(life.logs[0]->entry_number >= 9);
+    CHECK(shard_case_check(&life, 0, false));
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* FLD-3: a folder of batches that neither checkpoint nor journal knows is kept aside, and reported.
  */
 TEST(strangers, that_hold_batches_go_to_quarantine)
