@@ -13,6 +13,8 @@
  * and places can do less, though one with two threads can overlap it; so the ratio says what our
  * own work costs, on any machine.
  *
+ * The cases of many logs say what a log costs at opening: each has one record, in the journal only.
+ *
  * What would make it a lie: a clean stop (the child is killed), a checkpoint that leaves little to
  * do (the report says how many records the journal gave, and one too few ends the program), records
  * that are not readable (the last one is read), a measure that grows with useless reading.
@@ -43,6 +45,8 @@ enum {
 };
 
 #define RECOVERED_BYTES ((double)BATCHES * BATCH_BYTES)
+
+enum { MANY_LOGS = 1000 };
 
 enum { WAL_FILES = 24, OPEN_FOLDERS = 16, NEVER_MS = 3600 * 1000 };
 
@@ -79,14 +83,37 @@ static _Noreturn void append_and_die(const struct bench_options *options)
     abort();
 }
 
-static void crash(const struct bench_options *options)
+/* In the child: append to many logs, and die likewise. */
+static _Noreturn void make_logs_and_die(const struct bench_options *options)
+{
+    struct embedded_options wanted = crash_options();
+    char path[PATH_BYTES_MAX];
+    bench_path(options, wanted.name, path, sizeof path);
+    bench_remove(options, wanted.name);
+    struct pyr_error error;
+    struct pyr_store *store = NULL;
+    bench_must(pyr_store_open(path, &wanted.store, &store, &error), &error, "open");
+    for (uint32_t number = 0; number < MANY_LOGS; number++) {
+        struct pyr_log *log = NULL;
+        struct pyr_receipt receipt;
+        const struct pyr_record record = {.value = "x", .value_bytes = 1};
+        bench_must(pyr_store_log(store, "bench", number, &wanted.log, &log, &error), &error,
+                   "open a log");
+        bench_must(pyr_log_append(log, &record, &receipt, &error), &error, "append");
+    }
+    (void)kill(getpid(), SIGKILL);
+    abort();
+}
+
+static void crash(const struct bench_options *options,
+                  void (*live_and_die)(const struct bench_options *options))
 {
     pid_t child = fork();
     if (child < 0) {
         bench_fail("fork: %s", strerror(errno));
     }
     if (child == 0) {
-        append_and_die(options);
+        live_and_die(options);
     }
     int status = 0;
     if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
@@ -218,7 +245,7 @@ struct seconds {
 /* Crash, prepare the page cache, and open; before that, measure the limit. */
 static struct seconds recover(const struct bench_options *options, const struct source *source)
 {
-    crash(options);
+    crash(options, append_and_die);
     struct embedded_options wanted = crash_options();
     char path[PATH_BYTES_MAX];
     bench_path(options, wanted.name, path, sizeof path);
@@ -269,11 +296,50 @@ static void from_device(const char *name, const struct bench_options *options)
                                        .against_value = seconds.straight / recovered_gb});
 }
 
+/* -- Many logs -- */
+
+static void many_logs(const char *name, const struct bench_options *options, __nftw_func_t prepare)
+{
+    crash(options, make_logs_and_die);
+    struct embedded_options wanted = crash_options();
+    char path[PATH_BYTES_MAX];
+    bench_path(options, wanted.name, path, sizeof path);
+    (void)nftw(path, prepare, OPEN_FOLDERS, FTW_PHYS);
+    bench_warm_memory(options, WARM_MEMORY_BYTES);
+
+    struct pyr_store *store = NULL;
+    struct pyr_error error;
+    struct pyr_recovery recovery;
+    uint64_t start_ns = bench_begin();
+    bench_must(pyr_store_open(path, &wanted.store, &store, &error), &error, "open");
+    double seconds = (double)bench_end(start_ns) / NS_A_SECOND;
+    pyr_store_recovery(store, &recovery);
+    pyr_store_close(store);
+    bench_remove(options, wanted.name);
+    if (recovery.records < MANY_LOGS) {
+        bench_fail("recovery found %llu records only", (unsigned long long)recovery.records);
+    }
+    bench_print(
+        &(struct bench_figure){.name = name, .value = seconds, .unit = "s", .sync = "always"});
+}
+
+static void many_logs_from_memory(const char *name, const struct bench_options *options)
+{
+    many_logs(name, options, read_file);
+}
+
+static void many_logs_from_device(const char *name, const struct bench_options *options)
+{
+    many_logs(name, options, drop_file);
+}
+
 int main(int argument_count, char **arguments)
 {
     static const struct bench_case cases[] = {
         {"recovery after a kill, from memory", from_memory},
         {"recovery after a kill, from the device", from_device},
+        {"1000 logs after a kill, from memory", many_logs_from_memory},
+        {"1000 logs after a kill, from the device", many_logs_from_device},
     };
     return bench_main(argument_count, arguments, cases, sizeof cases / sizeof cases[0]);
 }

@@ -76,6 +76,8 @@ ROWS = [
     entry("N4", "random read, 100 B", "bench_read"),
     entry("N5", "recovery after a kill, from memory", "bench_recovery", "value>3.3"),
     entry("N5", "recovery after a kill, from the device", "bench_recovery", "value<1"),
+    entry("N5", "1000 logs after a kill, from memory", "bench_recovery"),
+    entry("N5", "1000 logs after a kill, from the device", "bench_recovery"),
     entry("N6", "always, worst append with rotation above without", "bench_rotation",
           "value<=0.2"),
     entry("N6", "always, p99.9 with rotation", "bench_rotation", "value<0.5",
