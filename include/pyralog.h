@@ -135,6 +135,7 @@ struct pyr_store_options {
     uint32_t max_buffer_time_ms; /* The longest an append stays only in cache and journal. */
     uint64_t wal_file_bytes;     /* One journal file. */
     uint32_t wal_files_max;      /* The most journal files; what is full is checkpointed. */
+    uint64_t delete_grace_ms;    /* How long a deleted log can be restored while it is open. */
     uint64_t scrub_bytes_per_s;  /* The pace of the background scrub; 0: none. */
     uint64_t scrub_interval_ms;  /* From the beginning of a pass of it to that of the next. */
     bool accept_clock_step; /* Confirm a step of the wall clock that retention holds back for. */
@@ -234,6 +235,7 @@ struct pyr_log_stat {
 struct pyr_store_stat {
     uint64_t logs;
     uint32_t shards;
+    uint64_t logs_deleted; /* Whose grace is not over. */
     uint64_t scrub_passes; /* Passes over all logs that are over. The rest as in pyr_log_stat. */
     uint64_t scrub_bytes;
     uint64_t scrub_damages;
@@ -299,6 +301,38 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_log(struct pyr_store *store,
                                                   const struct pyr_log_options *options,
                                                   struct pyr_log **ret_log,
                                                   struct pyr_error *reterr);
+
+/**
+ * Delete the log @topic-@partition: it is gone at once and for good, also after a crash, and its
+ * name is free again. Blocks.
+ *
+ * Its folder is renamed, and removed once delete_grace_ms have passed since then, or since the
+ * store was last opened; until then pyr_store_restore_log undoes it. Who has the log open gets
+ * PYR_ERR_NOT_FOUND from its calls, and closes it as ever; what a reader holds stays valid. Any
+ * thread.
+ *
+ * PYR_ERR_NOT_FOUND: there is no such log. PYR_ERR_TOO_LARGE: a name of over 214 bytes, partition
+ * included, leaves no room for the log id. PYR_ERR_DISK_FULL: what the log has in memory only finds
+ * no room. After an error the log is there as before.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_delete_log(struct pyr_store *store,
+                                                         const char *topic,
+                                                         uint32_t partition,
+                                                         struct pyr_error *reterr);
+
+/**
+ * Undo the deletion of the log @topic-@partition: all its records are there again. Blocks. Any
+ * thread.
+ *
+ * @log_id, 32 hexadecimal digits as in the folder's name, says which one if several logs of that
+ * name were deleted; NULL: the only one. PYR_ERR_EXISTS: the name has been taken again.
+ * PYR_ERR_NOT_FOUND: there is none, or its grace is over. PYR_ERR_CONDITION: there are several.
+ */
+PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_restore_log(struct pyr_store *store,
+                                                          const char *topic,
+                                                          uint32_t partition,
+                                                          const char *log_id,
+                                                          struct pyr_error *reterr);
 
 /**
  * Open a store that holds one log, in the folder @path: pyr_store_open and pyr_store_log in one

@@ -253,6 +253,12 @@
 #define COMPACT_MAP_BYTES     ((uint64_t)(32 * MIB))
 #define COMPACT_STEP_BYTES    ((uint64_t)(8 * MIB))
 
+/* How long a deleted log can be restored in an embedded store; how soon a clearing that has to wait
+ * for a checkpoint is looked at again, and one that failed. */
+#define DELETE_GRACE_MS_DEFAULT UINT64_C(3600000)
+#define DELETED_LOOK_NS         UINT64_C(1000000000)
+#define DELETED_RETRY_NS        UINT64_C(60000000000)
+
 /* What a scrub reads at once: enough for one read of the disk to pay, so little that nobody waits
  * for it; what a step costs at least, since opening files is no less work than reading some; how
  * long after the start the first pass begins; and how long a step waits if others need the disk. */

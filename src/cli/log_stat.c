@@ -50,9 +50,10 @@ static void stat_json(const struct offline *offline)
         (void)printf(",\"shard\":%" PRIu32 ",\"offset_first\":%" PRId64 ",\"offset_end\":%" PRId64
                      ",\"epoch\":%" PRId32 ",\"segments\":%" PRIu64 ",\"segment_bytes\":%" PRIu64
                      ",\"journal_batches\":%" PRIu64 ",\"journal_records\":%" PRIu64
-                     ",\"journal_bytes\":%" PRIu64 "}",
+                     ",\"journal_bytes\":%" PRIu64 ",\"is_deleted\":%s}",
                      log->shard, log->offset_start, log->offset_end, log->epoch, log->segments,
-                     log->bytes, log->journal_batches, log->journal_records, log->journal_bytes);
+                     log->bytes, log->journal_batches, log->journal_records, log->journal_bytes,
+                     log->is_deleted ? "true" : "false");
     }
     (void)printf("]}\n");
 }
@@ -109,9 +110,10 @@ static void stat_text(const struct offline *offline)
                      show_count((uint64_t)log->offset_end).text, log->epoch,
                      show_count(log->segments).text, show_bytes(log->bytes).text,
                      show_count(log->journal_records).text,
-                     !log->has_folder ? "  its folder is missing"
-                     : log->has_hole  ? "  the journal has a hole"
-                                      : "");
+                     log->is_deleted    ? "  deleted"
+                     : !log->has_folder ? "  its folder is missing"
+                     : log->has_hole    ? "  the journal has a hole"
+                                        : "");
     }
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "partition/deleted.h"
 #include "segment/log.h"
 
 enum { LOGS_MIN = 16 };
@@ -103,11 +104,26 @@ static enum pyr_err folder_take(struct offline *offline, const char *name, struc
     if (segment_log_identify(offline->io, path, &metadata, NULL) != PYR_OK) {
         return PYR_OK; /* Verify says what is wrong with it. */
     }
-    struct offline_log log = {.id = metadata.log, .has_folder = true, .epoch = -1};
+    char name_before[LOG_NAME_BYTES_MAX];
+    struct log_id id;
+    struct offline_log log = {.id = metadata.log,
+                              .has_folder = true,
+                              .is_deleted = deleted_name_get(name, name_before, &id),
+                              .epoch = -1};
     if (strlen(name) >= sizeof log.name) {
         return PYR_OK;
     }
     (void)snprintf(log.name, sizeof log.name, "%s", name);
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state;
+    if (log.is_deleted &&
+        deleted_state_get(offline->io, path, &log.id, &body, &state, NULL) == PYR_OK) {
+        log.offset_start = state.offset_start;
+        log.offset_segments = state.offset_end;
+        log.offset_end = state.offset_end;
+        log.epoch = state.epoch_last;
+        io_free(offline->io, body.data);
+    }
     enum pyr_err err = log_count_segments(offline, &log, path, reterr);
     if (err == PYR_OK && !log_add(offline, &log)) {
         err = err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for the table of logs");

@@ -30,7 +30,8 @@ struct offline_log {
     char name[LOG_NAME_BYTES_MAX];
     uint32_t shard;
     bool has_folder;
-    bool has_row; /* In a checkpoint. */
+    bool is_deleted; /* Its folder waits to be removed. */
+    bool has_row;    /* In a checkpoint. */
     int64_t offset_start;
     int64_t offset_segments; /* Synced segments reach so far, by the checkpoint. */
     int64_t offset_end;      /* With what the journal brings. */

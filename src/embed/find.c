@@ -23,7 +23,12 @@ static enum pyr_err time_place(struct pyr_log *log,
     struct segment_view view;
     store_lock(store);
     int64_t offset = partition->offset_written;
-    enum pyr_err err = segment_log_view_time(partition->segments, timestamp_ms, &view, reterr);
+    enum pyr_err err = partition_check(partition, reterr);
+    if (err != PYR_OK) {
+        store_unlock(store);
+        return err;
+    }
+    err = segment_log_view_time(partition->segments, timestamp_ms, &view, reterr);
     store_unlock(store);
     if (err == PYR_OK) {
         err = segment_view_find_time(&view, timestamp_ms, &offset, reterr);

@@ -47,6 +47,13 @@ struct pyr_log {
     uint64_t gathered_since_ns;
 };
 
+/** Write the name of the log @topic-@partition to @ret_name, which has LOG_NAME_BYTES_MAX bytes.
+ * PYR_ERR_INVALID if it is too long. */
+MUST_CHECK enum pyr_err log_name_put(const char *topic,
+                                     uint32_t partition,
+                                     char *ret_name,
+                                     struct pyr_error *reterr);
+
 /** Return one past the last offset handed out. With the lock. */
 int64_t log_offset_next(const struct pyr_log *log);
 

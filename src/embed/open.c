@@ -29,6 +29,7 @@ void pyr_store_options_init(struct pyr_store_options *options)
         .cache_enabled = true,
         .cache_max_size = CACHE_BYTES_DEFAULT,
         .max_buffer_time_ms = BUFFER_TIME_MS_DEFAULT,
+        .delete_grace_ms = DELETE_GRACE_MS_DEFAULT,
         .scrub_bytes_per_s = SCRUB_BYTES_PER_S_DEFAULT,
         .scrub_interval_ms = SCRUB_INTERVAL_MS_DEFAULT,
     };
@@ -78,6 +79,10 @@ static enum pyr_err store_options_check(const struct pyr_store_options *options,
         return err_set(reterr, PYR_ERR_INVALID,
                        "scrub_bytes_per_s: %" PRIu64 " is not 0, nor from %" PRIu64 " to %" PRIu64,
                        options->scrub_bytes_per_s, SCRUB_BYTES_PER_S_MIN, SCRUB_BYTES_PER_S_MAX);
+    }
+    if (options->delete_grace_ms > (uint64_t)TIMEOUT_MS_MAX) {
+        return err_set(reterr, PYR_ERR_INVALID, "delete_grace_ms: %" PRIu64 " is above %" PRId64,
+                       options->delete_grace_ms, TIMEOUT_MS_MAX);
     }
     if (options->scrub_interval_ms > (uint64_t)TIMEOUT_MS_MAX) {
         return err_set(reterr, PYR_ERR_INVALID, "scrub_interval_ms: %" PRIu64 " is above %" PRId64,
@@ -420,10 +425,9 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
         return err;
     }
     char name[LOG_NAME_BYTES_MAX];
-    int written = snprintf(name, sizeof name, "%s-%" PRIu32, topic ? topic : "", partition);
-    if (!topic || written < 0 || (size_t)written >= sizeof name) {
-        return err_set(reterr, PYR_ERR_INVALID, "a topic's name has 1 to %d bytes",
-                       TOPIC_NAME_BYTES_MAX);
+    err = log_name_put(topic, partition, name, reterr);
+    if (err != PYR_OK) {
+        return err;
     }
     struct pyr_log *log = calloc(1, sizeof *log);
     if (!log) {

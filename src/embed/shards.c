@@ -92,6 +92,7 @@ static struct shard_options shard_options_of(struct pyr_store *store,
         .segment_handles_max = handles > SEGMENT_HANDLES_MIN ? handles : SEGMENT_HANDLES_MIN,
         .scrub_bytes_per_s = scrub_bytes > shards ? scrub_bytes / shards : scrub_bytes,
         .scrub_interval_ns = options->scrub_interval_ms * 1000000,
+        .delete_grace_ns = options->delete_grace_ms * 1000000,
         .accepts_clock_step = options->accept_clock_step,
     };
 }

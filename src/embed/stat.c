@@ -18,6 +18,7 @@ static void stat_add(struct pyr_store_stat *stat, const struct shard *shard, boo
     if (is_first || report.passes < stat->scrub_passes) {
         stat->scrub_passes = report.passes;
     }
+    stat->logs_deleted += shard_partitions_deleted(shard);
     stat->scrub_bytes += report.bytes;
     stat->scrub_damages += report.damages;
     stat->scrub_errors += report.errors;

@@ -53,7 +53,8 @@ bool waiter_is_ready(const struct pyr_store *store, const struct waiter *waiter)
 
     switch (waiter->kind) {
     case WAITER_COMMITTED:
-        return waiter->log->partition->offset_committed >= waiter->offset_end;
+        return waiter->log->partition->offset_committed >= waiter->offset_end ||
+               waiter->log->partition->is_deleted; /* What comes next says so. */
     case WAITER_HANDED:
         return waiter->log->partition->offset_end >= waiter->offset_end &&
                shard_written_position(waiter->log->partition->shard) >=

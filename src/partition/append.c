@@ -30,6 +30,9 @@ enum pyr_err partition_reserve(struct partition *partition,
     ASSERT(bytes > 0);
 
     enum pyr_err err = shard_health(shard, reterr);
+    if (err == PYR_OK) {
+        err = partition_check(partition, reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }

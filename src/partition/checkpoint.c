@@ -52,7 +52,11 @@ static void checkpoint_begin(struct shard *shard)
     ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_IDLE);
 
     shard->is_checkpoint_urged = false;
-    shard->checkpoint_position = shard->position_end;
+    /* Behind the last append the journal has marks of its own only: it may forget those as well. */
+    struct wal_usage usage;
+    wal_usage(shard->wal, &usage);
+    shard->checkpoint_position =
+        usage.position_end > shard->position_end ? usage.position_end : shard->position_end;
     for (struct partition *partition = shard->partitions; partition; partition = partition->next) {
         partition->checkpoint_target = partition->offset_end;
         partition->checkpoint_number = partition->entry_number;
@@ -237,6 +241,7 @@ void shard_checkpoint_step(struct shard *shard)
         shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
         shard->checkpoints++;
         retention_checkpoint_done(shard);
+        delete_checkpoint_done(shard);
         shard->has_removals = true;
         shard->progress++;
     }

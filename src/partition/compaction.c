@@ -82,7 +82,7 @@ bool compaction_plan(struct partition *partition, struct work *work)
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(work->kind < WORK_KINDS);
 
-    if (!partition->compact || partition->works[WORK_COMPACT]) {
+    if (!partition->compact || partition->is_deleting || partition->works[WORK_COMPACT]) {
         return false;
     }
     switch (segment_compact_next(partition->compact)) {
@@ -122,7 +122,7 @@ static void compactions_look(struct shard *shard)
 
     shard->compactions = 0;
     for (struct partition *at = shard->partitions; at; at = at->next) {
-        if (!at->compact && compaction_is_due(at)) {
+        if (!at->compact && !at->is_deleting && compaction_is_due(at)) {
             compaction_begin(at);
         }
         shard->compactions += at->compact ? 1 : 0;

@@ -364,6 +364,7 @@ void flush_apply(struct work *work)
     case WORK_SCRUB:
         scrub_apply(partition);
         return;
+    case WORK_CLEAR:
     case WORK_KINDS:
         break;
     }
@@ -483,7 +484,9 @@ void shard_flush_step(struct shard *shard)
 
     for (size_t index = 0; index < SHARD_WORKS_MAX; index++) {
         struct work *work = &shard->works[index];
-        if (work->state == WORK_STATE_FINISHED) {
+        if (work->state == WORK_STATE_FINISHED && work->kind == WORK_CLEAR) {
+            deleted_clear_apply(shard, work);
+        } else if (work->state == WORK_STATE_FINISHED) {
             flush_finish(shard, work);
         }
     }

@@ -19,6 +19,12 @@ static void shard_free(struct shard *shard)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     shard_scrub_end(shard);
+    deleted_free(shard);
+    while (shard->deleted_held) {
+        struct partition *partition = shard->deleted_held;
+        shard->deleted_held = partition->next;
+        recovery_free(shard, partition);
+    }
     while (shard->partitions) {
         recovery_remove(shard, shard->partitions);
     }
@@ -103,6 +109,7 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->folder = options->folder;
     shard->options = *options;
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
+    shard->deleted_timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
     segment_files_init(&shard->files, io,
                        options->segment_handles_max > 0 ? options->segment_handles_max
@@ -329,6 +336,9 @@ enum pyr_err shard_partition_open(struct shard *shard,
             name);
     }
     struct partition *partition = recovery_named(shard, name);
+    if (partition && partition->is_deleting) {
+        return err_set(reterr, PYR_ERR_BUSY, "log '%s' is being deleted", name);
+    }
     if (partition && partition->is_held) {
         return err_set(reterr, PYR_ERR_LOCKED, "log '%s' is open already", name);
     }
@@ -355,4 +365,14 @@ void shard_partition_release(struct partition *partition)
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(partition->is_held);
     partition->is_held = false;
+    if (!partition->is_deleted) {
+        return;
+    }
+    struct partition **link = &partition->shard->deleted_held;
+    while (*link != partition) {
+        ASSERT(*link);
+        link = &(*link)->next;
+    }
+    *link = partition->next;
+    recovery_free(partition->shard, partition);
 }

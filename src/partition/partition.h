@@ -83,7 +83,10 @@ struct partition {
     struct log_id id;
     char name[LOG_NAME_BYTES_MAX];
     struct partition_options options;
-    bool is_held; /* Someone has it open. */
+    bool is_held;        /* Someone has it open. */
+    bool is_deleting;    /* It takes no calls any more. */
+    bool is_deleted;     /* It is out of the shard, and only its holder knows it; see delete.c. */
+    bool has_state_file; /* It was restored, and no checkpoint knows it yet. */
 
     /* The four lines of the picture above. */
     int64_t offset_start;
@@ -143,6 +146,9 @@ struct partition {
     uint64_t appends_bytes;
     uint64_t appends_waited; /* Refused for want of room, and tried again by the caller. */
 };
+
+/** Return PYR_OK, or PYR_ERR_NOT_FOUND if the log was deleted. */
+enum pyr_err partition_check(const struct partition *partition, struct pyr_error *reterr);
 
 /* -- Append -- */
 

@@ -55,6 +55,10 @@ enum pyr_err partition_view_take(struct partition *partition,
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(ret_view);
 
+    enum pyr_err err = partition_check(partition, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     if (offset < partition->offset_start || offset > partition->offset_committed) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "offset %" PRId64 " of log '%s' is outside of %" PRId64 " to %" PRId64,
@@ -75,7 +79,7 @@ enum pyr_err partition_view_take(struct partition *partition,
         *ret_view = view;
         return PYR_OK;
     }
-    enum pyr_err err = segment_log_view(partition->segments, offset, &view.segment, reterr);
+    err = segment_log_view(partition->segments, offset, &view.segment, reterr);
     if (err != PYR_OK) {
         err_wrap(reterr, "log '%s'", partition->name);
         return err;

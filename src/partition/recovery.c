@@ -236,6 +236,14 @@ void recovery_remove(struct shard *shard, struct partition *partition)
 
     shard->partitions = partition->next;
     shard->partition_count--;
+    recovery_free(shard, partition);
+}
+
+void recovery_free(struct shard *shard, struct partition *partition)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(!partition->is_dirty || shard->partitions != partition);
+
     compaction_stop(partition);
     cache_clear(&shard->cache, &partition->cached);
     segment_log_close(partition->segments);
@@ -282,7 +290,7 @@ static enum pyr_err recover_rows(struct shard *shard,
         if (err == PYR_OK) {
             err = row_check(shard, &state, reterr);
         }
-        if (err == PYR_OK) {
+        if (err == PYR_OK && !deleted_has(shard, &state.id)) { /* DEL-1 */
             err = recovery_add(shard, &state, report, NULL, reterr);
         }
     }
@@ -316,17 +324,14 @@ static enum pyr_err recover_log(struct shard *shard,
     ASSERT(report);
 
     struct partition *partition = partition_find(shard, &entry->entry.log);
-    if (partition) {
+    if (partition || deleted_has(shard, &entry->entry.log)) { /* DEL-1 */
         *ret_partition = partition;
         return PYR_OK;
     }
     for (size_t index = 0; index < shard->strangers.count; index++) {
         struct shard_stranger *stranger = &shard->strangers.rows[index];
         if (!stranger->is_known && log_id_equal(&stranger->id, &entry->entry.log)) {
-            struct log_state state = {.id = stranger->id, .epoch_last = -1};
-            memcpy(state.name, stranger->name, sizeof state.name);
-            stranger->is_known = true;
-            return recovery_add(shard, &state, report, ret_partition, reterr);
+            return strangers_add(shard, stranger, report, ret_partition, reterr);
         }
     }
     char text[2 * LOG_ID_BYTES + 1];
@@ -549,6 +554,9 @@ static enum pyr_err recover_journal(struct shard *shard,
     if (found.cut_reason[0] != '\0') {
         memcpy(report->cut_reason, found.cut_reason, sizeof report->cut_reason);
     }
+    for (struct deleted *at = shard->deleted; at; at = at->next) {
+        at->position = shard->position_end; /* DEL-2 */
+    }
     for (struct partition *at = shard->partitions; at; at = at->next) {
         at->offset_durable = at->offset_end;
         at->offset_committed = at->offset_end;
@@ -564,7 +572,10 @@ enum pyr_err recovery_run(struct shard *shard,
     ASSERT(report);
     ASSERT(shard->partition_count == 0);
 
-    enum pyr_err err = recover_rows(shard, report, reterr);
+    enum pyr_err err = deleted_find(shard, report, reterr);
+    if (err == PYR_OK) {
+        err = recover_rows(shard, report, reterr);
+    }
     if (err == PYR_OK) {
         err = strangers_find(shard, report, reterr);
     }

@@ -23,6 +23,10 @@ enum pyr_err partition_delete_before(struct partition *partition,
     ASSERT(partition->start_durable <= partition->start_written);
     ASSERT(partition->offset_written <= partition->offset_end);
 
+    enum pyr_err err = partition_check(partition, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     if (offset > partition->offset_committed) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "log '%s': offset %" PRId64 " is past the committed end %" PRId64,
@@ -42,7 +46,7 @@ static void retention_decide(struct partition *partition)
     ASSERT(partition->offset_written <= partition->offset_end);
 
     const struct partition_options *options = &partition->options;
-    if (options->retention_ms == 0 && options->retention_bytes == 0) {
+    if (partition->is_deleting || (options->retention_ms == 0 && options->retention_bytes == 0)) {
         return;
     }
     if (clock_is_due(partition) && partition->offset_end > partition->offset_start &&
@@ -113,7 +117,7 @@ void shard_retention_step(struct shard *shard)
         if (is_due && !shard->is_stopping) {
             retention_decide(at);
         }
-        struct work *work = at->has_removal ? shard_work_free(shard) : NULL;
+        struct work *work = at->has_removal && !at->is_deleting ? shard_work_free(shard) : NULL;
         if (work && retention_plan_removal(at, work)) {
             work_start(work, shard->loop);
         }

@@ -149,7 +149,7 @@ void shard_scrub_step(struct shard *shard)
         return;
     }
     uint64_t now_ns = io_now_mono_ns(shard->io);
-    if (scrub_must_yield(shard)) {
+    if (scrub_must_yield(shard) || (scrub->partition && scrub->partition->is_deleting)) {
         scrub_due(shard, now_ns + SCRUB_YIELD_NS);
         return;
     }
@@ -177,6 +177,17 @@ void shard_scrub_step(struct shard *shard)
     scrub->is_running = true;
     scrub->step_ns = now_ns;
     work_start(work, shard->loop);
+}
+
+void scrub_forget(struct partition *partition)
+{
+    struct shard_scrub *scrub = &partition->shard->scrub;
+    ASSERT(!partition->works[WORK_SCRUB]);
+    ASSERT(!scrub->is_running || scrub->partition != partition);
+
+    if (scrub->partition == partition) {
+        pass_next(scrub);
+    }
 }
 
 /* -- What a step found -- */

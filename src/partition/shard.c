@@ -103,6 +103,7 @@ void shard_step(struct shard *shard)
     shard_flush_step(shard);
     shard_retention_step(shard);
     shard_checkpoint_step(shard);
+    shard_deleted_step(shard);
     shard_scrub_step(shard);
 }
 
@@ -140,6 +141,13 @@ uint32_t shard_partitions(const struct shard *shard)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     return shard->partition_count;
+}
+
+uint32_t shard_partitions_deleted(const struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    return shard->deleted_count;
 }
 
 struct io_loop *shard_loop(struct shard *shard)

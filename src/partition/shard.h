@@ -43,6 +43,7 @@ struct shard_options {
     uint32_t direct_buffer_bytes; /* A multiple of BLOCK_BYTES. */
     uint64_t scrub_bytes_per_s;   /* See scrub.c; 0: never. */
     uint64_t scrub_interval_ns;   /* From the beginning of a pass to that of the next. */
+    uint64_t delete_grace_ns;     /* How long a deleted log's folder stays. */
     uint32_t segment_handles_max; /* Open segments, two files each; 0: the default. */
     bool accepts_clock_step;      /* The operator confirms a step of the wall clock. */
     bool without_direct;          /* For tests of the fall-back. */
@@ -106,6 +107,33 @@ MUST_CHECK enum pyr_err shard_partition_open(struct shard *shard,
 
 /** Let go of @partition; it can be opened again. */
 void shard_partition_release(struct partition *partition);
+
+/**
+ * Delete the log called @name: rename its folder, durably, and let go of it. Who has it open gets
+ * PYR_ERR_NOT_FOUND from then on. Its bytes go after the grace time; see deleted.h.
+ *
+ * PYR_ERR_BUSY: turn the wheel and call again; until then the log takes no appends and no reads.
+ * PYR_ERR_NOT_FOUND, PYR_ERR_TOO_LARGE (the name); after errors but BUSY nothing has changed.
+ * Blocks.
+ */
+MUST_CHECK enum pyr_err shard_partition_delete(struct shard *shard,
+                                               const char *name,
+                                               struct pyr_error *reterr);
+
+/**
+ * Undo the deletion of the log that was called @name; of that with @id, or, if @id is NULL, of the
+ * only one.
+ *
+ * PYR_ERR_EXISTS: the name has been taken again. PYR_ERR_NOT_FOUND, PYR_ERR_CONDITION (there are
+ * several), PYR_ERR_BUSY (turn the wheel and call again). Blocks.
+ */
+MUST_CHECK enum pyr_err shard_partition_restore(struct shard *shard,
+                                                const char *name,
+                                                const struct log_id *id,
+                                                struct pyr_error *reterr);
+
+/** Return the number of deleted logs whose folders are still there. */
+uint32_t shard_partitions_deleted(const struct shard *shard);
 
 /** Fold in what happened since the last call, and start what is due. After every io_loop_dispatch.
  */

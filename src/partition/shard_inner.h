@@ -27,7 +27,8 @@ enum shard_checkpoint_state {
 /* A folder that no row of the checkpoint names; see strangers.c. */
 struct shard_stranger {
     struct log_id id;
-    bool is_known; /* The journal named it, and it was opened. */
+    bool is_known;  /* The journal named it, and it was opened. */
+    bool has_state; /* It was restored: its folder says what it holds. */
     char name[LOG_NAME_BYTES_MAX];
 };
 
@@ -87,6 +88,11 @@ struct shard {
     uint64_t checkpoints;
 
     struct shard_scrub scrub;
+
+    struct deleted *deleted; /* Logs whose folders wait for their grace to end; see deleted.h. */
+    uint32_t deleted_count;
+    struct io_timer deleted_timer;
+    struct partition *deleted_held; /* Deleted logs that someone has open still. */
 
     uint64_t retention_due_ns; /* When log starts are looked at again. */
     uint32_t compactions;      /* Logs that are being compacted. */
@@ -151,6 +157,12 @@ void shard_scrub_step(struct shard *shard);
 
 /** Fold in a step over @partition, and let the next one be due. */
 void scrub_apply(struct partition *partition);
+
+/** Let the scrub go on with the log behind @partition, which is taken out of the shard. */
+void scrub_forget(struct partition *partition);
+
+/** Note that a checkpoint has rows of all logs: the states of restored ones are not needed. */
+void delete_checkpoint_done(struct shard *shard);
 
 /** Begin @partition's clock at its newest stamp; @accepts_step: at the wall clock instead. */
 void clock_begin(struct partition *partition, bool accepts_step);
@@ -246,6 +258,9 @@ MUST_CHECK enum pyr_err recovery_add(struct shard *shard,
                                      struct partition **ret_partition,
                                      struct pyr_error *reterr);
 
+/** Close the segments of @partition, which is out of the shard's list, and free it. Blocks. */
+void recovery_free(struct shard *shard, struct partition *partition);
+
 /** Close the segments of the shard's first log and free it. Nothing of it is written. Blocks. */
 void recovery_remove(struct shard *shard, struct partition *partition);
 
@@ -256,6 +271,14 @@ bool recovery_verify(void *ctx, const struct wal_replay_entry *entry);
 MUST_CHECK enum pyr_err strangers_find(struct shard *shard,
                                        struct shard_report *report,
                                        struct pyr_error *reterr);
+
+/** Add the log of @stranger to the shard: by the state in its folder if it was restored, else as an
+ * empty one. Blocks. @ret_partition may be NULL. */
+MUST_CHECK enum pyr_err strangers_add(struct shard *shard,
+                                      struct shard_stranger *stranger,
+                                      struct shard_report *report,
+                                      struct partition **ret_partition,
+                                      struct pyr_error *reterr);
 
 /** Decide on those that the journal did not name either. Blocks. */
 MUST_CHECK enum pyr_err strangers_settle(struct shard *shard,

@@ -100,7 +100,12 @@ static enum pyr_err stranger_look(struct shard *shard,
     }
     struct shard_stranger *stranger = &shard->strangers.rows[shard->strangers.count++];
     stranger->id = metadata.log;
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state;
     stranger->is_known = false;
+    stranger->has_state =
+        deleted_state_get(shard->io, path, &metadata.log, &body, &state, NULL) == PYR_OK;
+    io_free(shard->io, body.data);
     (void)snprintf(stranger->name, sizeof stranger->name, "%s", name);
     return PYR_OK;
 }
@@ -126,7 +131,10 @@ enum pyr_err strangers_find(struct shard *shard,
     }
     for (size_t index = 0; err == PYR_OK && index < entries.count; index++) {
         const struct io_entry *entry = &entries.rows[index];
+        char name[LOG_NAME_BYTES_MAX];
+        struct log_id id;
         bool is_candidate = entry->kind == IO_KIND_FOLDER && !name_is_reserved(entry->name) &&
+                            !deleted_name_get(entry->name, name, &id) &&
                             name_is_ours(shard, entry->name) && !shard_has_log(shard, entry->name);
         if (is_candidate) {
             err = stranger_look(shard, entry->name, report, reterr);
@@ -134,6 +142,40 @@ enum pyr_err strangers_find(struct shard *shard,
     }
     io_entries_free(shard->io, &entries);
     return err;
+}
+
+enum pyr_err strangers_add(struct shard *shard,
+                           struct shard_stranger *stranger,
+                           struct shard_report *report,
+                           struct partition **ret_partition,
+                           struct pyr_error *reterr)
+{
+    ASSERT(!stranger->is_known);
+    ASSERT(report);
+
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state = {.id = stranger->id, .epoch_last = -1};
+    struct partition *partition = NULL;
+    char path[PATH_BYTES_MAX];
+    folder_path(shard->folder, stranger->name, path);
+    enum pyr_err err = PYR_OK;
+    if (stranger->has_state) {
+        err = deleted_state_get(shard->io, path, &stranger->id, &body, &state, reterr);
+    }
+    memcpy(state.name, stranger->name, sizeof state.name);
+    stranger->is_known = true;
+    if (err == PYR_OK) {
+        err = recovery_add(shard, &state, report, &partition, reterr);
+    }
+    io_free(shard->io, body.data);
+    if (err != PYR_OK) {
+        return err;
+    }
+    partition->has_state_file = stranger->has_state;
+    if (ret_partition) {
+        *ret_partition = partition;
+    }
+    return PYR_OK;
 }
 
 enum pyr_err strangers_settle(struct shard *shard,
@@ -145,19 +187,17 @@ enum pyr_err strangers_settle(struct shard *shard,
     ASSERT(report);
 
     for (size_t index = 0; index < shard->strangers.count; index++) {
-        const struct shard_stranger *stranger = &shard->strangers.rows[index];
+        struct shard_stranger *stranger = &shard->strangers.rows[index];
         if (stranger->is_known) {
             continue;
         }
         bool has_segments = false;
         enum pyr_err err = folder_has_segments(shard, stranger->name, &has_segments, reterr);
-        if (err == PYR_OK && has_segments) {
+        if (err == PYR_OK && has_segments && !stranger->has_state) {
             report->quarantined++;
             err = folder_quarantine(shard->folder, stranger->name, reterr); /* FLD-3 */
         } else if (err == PYR_OK) {
-            struct log_state state = {.id = stranger->id, .epoch_last = -1};
-            memcpy(state.name, stranger->name, sizeof state.name);
-            err = recovery_add(shard, &state, report, NULL, reterr);
+            err = strangers_add(shard, stranger, report, NULL, reterr);
         }
         if (err != PYR_OK) {
             return err;

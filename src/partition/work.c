@@ -74,6 +74,9 @@ static void work_run(struct io_job *job)
     case WORK_SCRUB:
         segment_scrub_run(work->as.scrub);
         return;
+    case WORK_CLEAR:
+        deleted_clear_run(&work->as.clear);
+        return;
     case WORK_KINDS:
         break;
     }

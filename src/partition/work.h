@@ -16,6 +16,7 @@
 #define PARTITION_WORK_H
 
 #include "base/limits.h"
+#include "partition/deleted.h"
 #include "segment/compact.h"
 #include "segment/log.h"
 #include "segment/remove.h"
@@ -37,6 +38,7 @@ enum work_kind {
     WORK_REMOVE,  /* Segments below the log start. */
     WORK_COMPACT, /* One step of a compaction. */
     WORK_SCRUB,   /* One step of the scrub. */
+    WORK_CLEAR,   /* The folder of a deleted log; of no partition. */
     WORK_KINDS,
 };
 
@@ -64,6 +66,7 @@ struct work {
         struct segment_removal removal;
         struct segment_compact *compact;
         struct segment_scrub *scrub;
+        struct deleted_clear clear;
     } as;
 };
 

@@ -289,6 +289,25 @@ void segment_log_close(struct segment_log *log)
     segment_log_free(log);
 }
 
+bool segment_log_is_idle(const struct segment_log *log)
+{
+    ASSERT(log->count <= log->capacity);
+
+    uint32_t unopened = 0;
+    for (size_t index = 0; index < log->count; index++) {
+        unopened += log->rows[index]->views_unopened;
+    }
+    return unopened == 0 && !log->is_appending && !log->is_syncing && !log->is_preparing &&
+           !log->is_truncating && !log->is_removing;
+}
+
+void segment_log_leave(struct segment_log *log)
+{
+    ASSERT(segment_log_is_idle(log));
+
+    log->has_failed = true; /* SEG-6 keeps everything away from the files. */
+}
+
 /* -- State -- */
 
 int64_t segment_log_start(const struct segment_log *log)

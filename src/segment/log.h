@@ -143,6 +143,14 @@ void segment_log_configure(struct segment_log *log,
                            int64_t segment_age_max_ms,
                            bool use_mmap);
 
+/** Return whether no job is between plan and apply and no view has yet to open its files: the
+ * folder can be given another name. */
+bool segment_log_is_idle(const struct segment_log *log);
+
+/** Let go of the folder, whose name is about to be, or has been, given away: nothing is written
+ * there any more, not even at the close. Open files are read from as before. */
+void segment_log_leave(struct segment_log *log);
+
 /** Return the first offset that may be read. */
 int64_t segment_log_start(const struct segment_log *log);
 

@@ -29,6 +29,8 @@ enum {
     SALT_SHIFT = 8,
 };
 
+#define HOUR_NS UINT64_C(3600000000000)
+
 /* Segments differ in size so that they roll at different times. */
 static const struct {
     const char *name;
@@ -172,6 +174,7 @@ static enum pyr_err open_shards(struct shard_life *life)
         .direct_buffer_bytes = 2 * BLOCK_BYTES,
         .scrub_bytes_per_s = life->scrub_bytes_per_s,
         .scrub_interval_ns = life->scrub_interval_ns,
+        .delete_grace_ns = life->delete_grace_ns > 0 ? life->delete_grace_ns : HOUR_NS,
     };
     life->report = (struct shard_report){.was_clean = true};
     enum pyr_err err =

@@ -42,6 +42,7 @@ struct shard_life {
     bool use_mmap;
     uint64_t scrub_bytes_per_s; /* As in struct shard_options; by default there is none. */
     uint64_t scrub_interval_ns;
+    uint64_t delete_grace_ns;      /* Likewise; 0 here is an hour. */
     bool is_small;                 /* Small records and segments: less to damage. */
     uint32_t mask;                 /* Which of the logs it has. */
     uint64_t salt;                 /* Stands in the records that this life appends, */

@@ -2,6 +2,8 @@
 /*
  * test_delete - moving the first offset, and finding an offset by time. Covers embed/find.c too.
  */
+#include <glob.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "embed_case.h"
@@ -157,4 +159,140 @@ TEST(find_time, finds_the_first_record_at_or_after)
     }
 
     pyr_log_close(log);
+}
+
+/* -- Whole logs -- */
+
+/* Open the log "orders-0" of @store. */
+static struct pyr_log *orders(struct pyr_store *store)
+{
+    struct pyr_log *log = NULL;
+    struct pyr_error error;
+    CHECK_OK(pyr_store_log(store, "orders", 0, NULL, &log, &error), error);
+    return log;
+}
+
+/* A reader that waits at the end of a log, and what it was told. */
+struct waiting {
+    struct pyr_reader *reader;
+    enum pyr_err err;
+};
+
+static void *wait_at_end(void *ctx)
+{
+    struct waiting *waiting = ctx;
+    struct pyr_record record;
+    waiting->err = pyr_reader_next(waiting->reader, PATIENCE_MS, &record, NULL);
+    return NULL;
+}
+
+/* A deleted log is gone for all who have it open, those that wait at its end included; what the
+ * store knows says so; and all of it comes back by a restore, also in a later life. */
+TEST(delete_log, is_final_until_it_is_restored)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_store *store = embed_open_store(folder);
+    struct pyr_log *log = orders(store);
+    struct pyr_error error;
+    embed_append_numbered(log, 0, 3000);
+    struct pyr_reader *reader = NULL;
+    CHECK_OK(pyr_reader_open(log, PYR_READ_END, &reader, &error), error);
+    struct waiting waiting = {.reader = reader};
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, wait_at_end, &waiting), 0);
+    (void)usleep(20000);
+
+    CHECK_OK(pyr_store_delete_log(store, "orders", 0, &error), error);
+
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK_INT(waiting.err, PYR_ERR_NOT_FOUND);
+    struct pyr_record record = embed_record("late");
+    struct pyr_position position;
+    CHECK_ERR(pyr_log_append(log, &record, NULL, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK(strstr(error.message, "was deleted"));
+    CHECK_ERR(pyr_log_append_batch(log, &record, 1, NULL, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK_ERR(pyr_log_find_time(log, 1, &position, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK_ERR(pyr_log_delete_before(log, 10, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK_ERR(pyr_reader_next(reader, 0, &record, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK_ERR(pyr_store_delete_log(store, "orders", 0, &error), PYR_ERR_NOT_FOUND, error);
+    CHECK_OK(pyr_log_sync(log, &error), error); /* It lost nothing. */
+    struct pyr_store_stat stat;
+    pyr_store_stat(store, &stat);
+    CHECK_INT(stat.logs, 0);
+    CHECK_INT(stat.logs_deleted, 1);
+    pyr_reader_close(reader);
+    pyr_log_close(log);
+
+    for (int life = 0; life < 2; life++) {
+        CHECK_OK(pyr_store_restore_log(store, "orders", 0, NULL, &error), error);
+        log = orders(store);
+        embed_expect_numbered(log, 0, 3000);
+        CHECK_OK(pyr_store_delete_log(store, "orders", 0, &error), error);
+        pyr_log_close(log);
+        pyr_store_close(store);
+        store = embed_open_store(folder);
+        pyr_store_stat(store, &stat);
+        CHECK_INT(stat.logs_deleted, 1);
+    }
+    pyr_store_close(store);
+}
+
+/* The name is free at once, and a restore does not take it back from its new log. */
+TEST(delete_log, leaves_the_name_to_a_new_log)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_store *store = embed_open_store(folder);
+    struct pyr_log *log = orders(store);
+    struct pyr_error error;
+    embed_append_numbered(log, 0, 100);
+    CHECK_OK(pyr_store_delete_log(store, "orders", 0, &error), error);
+    struct pyr_log *fresh = orders(store);
+    embed_append_numbered(fresh, 0, 10);
+    pyr_log_close(log); /* The old handle is let go of beside the new one. */
+
+    CHECK_ERR(pyr_store_restore_log(store, "orders", 0, NULL, &error), PYR_ERR_EXISTS, error);
+
+    CHECK(strstr(error.message, "taken again"));
+    CHECK_ERR(pyr_store_restore_log(store, "orders", 0, "12", &error), PYR_ERR_INVALID, error);
+    CHECK_ERR(pyr_store_restore_log(store, "none", 0, NULL, &error), PYR_ERR_NOT_FOUND, error);
+    embed_expect_numbered(fresh, 0, 10);
+    pyr_log_close(fresh);
+    pyr_store_close(store);
+    store = embed_open_store(folder);
+    fresh = orders(store);
+    embed_expect_numbered(fresh, 0, 10);
+    pyr_log_close(fresh);
+    pyr_store_close(store);
+}
+
+/* When its grace is over the folder is removed, also on a store that nobody uses. */
+TEST(delete_log, is_removed_after_the_grace)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_store_options options;
+    struct pyr_store *store = NULL;
+    struct pyr_error error;
+    embed_store_options(&options);
+    options.delete_grace_ms = 1;
+    CHECK_OK(pyr_store_open(folder, &options, &store, &error), error);
+    struct pyr_log *log = orders(store);
+    embed_append_numbered(log, 0, 1000);
+
+    CHECK_OK(pyr_store_delete_log(store, "orders", 0, &error), error);
+
+    struct pyr_store_stat stat = {.logs_deleted = 1};
+    for (int64_t waited_ms = 0; stat.logs_deleted > 0; waited_ms++) {
+        CHECK(waited_ms < PATIENCE_MS);
+        (void)usleep(1000);
+        pyr_store_stat(store, &stat);
+    }
+    glob_t found;
+    CHECK_INT(glob(embed_path(folder, "orders-0*"), 0, NULL, &found), GLOB_NOMATCH);
+    CHECK_ERR(pyr_store_restore_log(store, "orders", 0, NULL, &error), PYR_ERR_NOT_FOUND, error);
+    pyr_log_close(log);
+    pyr_store_close(store);
+    store = embed_open_store(folder);
+    pyr_store_stat(store, &stat);
+    CHECK_INT(stat.logs, 0);
+    pyr_store_close(store);
 }

@@ -22,14 +22,12 @@ enum {
 
 /* A shard that scrubs at @rate bytes a second, pass after pass, and whose logs of @mask are open.
  */
-static struct shard_life life_begin(struct sim_disk *disk, uint64_t rate, uint32_t mask)
+static void life_begin(struct shard_life *life, struct sim_disk *disk, uint64_t rate, uint32_t mask)
 {
-    struct shard_life life;
-    shard_case_init(&life, disk, 5);
-    life.scrub_bytes_per_s = rate;
-    life.mask = mask;
-    assert_int_equal(shard_case_open(&life), PYR_OK);
-    return life;
+    shard_case_init(life, disk, 5);
+    life->scrub_bytes_per_s = rate;
+    life->mask = mask;
+    assert_int_equal(shard_case_open(life), PYR_OK);
 }
 
 static void fill(struct shard_life *life, size_t log, int rounds)
@@ -83,7 +81,8 @@ static const char *log_path(const struct shard_life *life, size_t index, int num
 TEST(scrub, reads_everything_that_is_synced)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, UINT32_MAX);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, UINT32_MAX);
     fill(&life, 0, 40);
     fill(&life, 2, 20);
     CHECK(segment_log_segments(life.logs[0]->segments) > 3);
@@ -112,7 +111,8 @@ TEST(scrub, finds_damage_within_one_pass)
 {
     for (int number = 0; number < 4; number += 3) {
         struct sim_disk *disk = sim_disk_create();
-        struct shard_life life = life_begin(disk, 100 << 20, 1);
+        struct shard_life life;
+        life_begin(&life, disk, 100 << 20, 1);
         fill(&life, 0, 30);
         int segment = number == 0 ? 1 : (int)segment_log_segments(life.logs[0]->segments) - 1;
         char path[PATH_BYTES_MAX];
@@ -140,7 +140,8 @@ TEST(scrub, finds_damage_within_one_pass)
 TEST(scrub, reads_past_the_page_cache)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, 1);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, 1);
     fill(&life, 0, 30);
     passes(&life, 1);
 
@@ -157,7 +158,8 @@ TEST(scrub, reads_past_the_page_cache)
 TEST(scrub, counts_reads_that_fail)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, 1);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, 1);
     fill(&life, 0, 30);
     passes(&life, 1);
 
@@ -179,7 +181,8 @@ TEST(scrub, counts_reads_that_fail)
 TEST(scrub, keeps_its_rate)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 64 << 10, 1);
+    struct shard_life life;
+    life_begin(&life, disk, 64 << 10, 1);
     fill(&life, 0, 60);
     uint64_t begin_ns = io_now_mono_ns(life.io);
     uint64_t begin_bytes = report_of(&life).bytes;
@@ -235,7 +238,8 @@ TEST(scrub, begins_when_it_is_due_and_not_before)
 TEST(scrub, gives_way_on_a_full_disk)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, 1);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, 1);
     fill(&life, 0, 30);
     struct pyr_error error = {.code = PYR_ERR_DISK_FULL, .message = "full"};
 
@@ -261,7 +265,8 @@ TEST(scrub, gives_way_on_a_full_disk)
 TEST(scrub, takes_no_change_for_damage)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, UINT32_MAX);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, UINT32_MAX);
     for (int round = 0; round < 200; round++) {
         CHECK_INT(shard_case_append(&life, 0, 10), PYR_OK);
         CHECK_INT(shard_case_append(&life, 3, 10), PYR_OK);
@@ -293,7 +298,8 @@ TEST(scrub, ends_with_the_shard)
 {
     for (int turns = 0; turns < 12; turns++) {
         struct sim_disk *disk = sim_disk_create();
-        struct shard_life life = life_begin(disk, 1 << 20, 1);
+        struct shard_life life;
+        life_begin(&life, disk, 1 << 20, 1);
         fill(&life, 0, 20);
         passes(&life, 1);
         for (int turn = 0; turn < turns; turn++) {
@@ -311,7 +317,8 @@ TEST(scrub, ends_with_the_shard)
 TEST(scrub, waits_for_memory)
 {
     struct sim_disk *disk = sim_disk_create();
-    struct shard_life life = life_begin(disk, 100 << 20, 1);
+    struct shard_life life;
+    life_begin(&life, disk, 100 << 20, 1);
     fill(&life, 0, 20);
     passes(&life, 1);
 
