@@ -47,9 +47,10 @@
 struct segment_log;
 struct segment_stage;
 
-/* Runs a piece of work that reads mapped memory. The owner of the process (never this library) may
- * install a SIGBUS handler and give this: it calls @work(@arg) and returns 0, or EIO if a mapped
- * page could not be read. */
+/* Runs a piece of work that reads mapped memory. The owner of the process may install a SIGBUS
+ * handler and give this: it calls @work(@arg) and returns 0, or EIO if a mapped page could not be
+ * read. That is the node, whose process is its own. The embedded log is a guest, installs nothing
+ * and gives none: there a fault in a mapping is the program's (docs/durability.md). */
 struct segment_guard {
     int (*run)(const struct segment_guard *guard, void (*work)(void *arg), void *arg);
 };

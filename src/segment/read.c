@@ -564,16 +564,3 @@ enum pyr_err segment_view_find_time(struct segment_view *view,
     io_free(view->io, buffer.data);
     return err;
 }
-
-bool segment_view_is_resident(struct segment_view *view, uint32_t position, size_t count)
-{
-    ASSERT(view->io);
-    ASSERT(!view->was_open || view->handle);
-
-    if (!view->handle || !view->handle->log_map ||
-        position + (uint64_t)count > view->handle->log_map_bytes) {
-        return false;
-    }
-    return io_map_is_resident(
-        view->io, (struct bytes){.data = view->handle->log_map + position, .count = count});
-}

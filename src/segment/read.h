@@ -82,8 +82,4 @@ MUST_CHECK enum pyr_err segment_view_find_time(struct segment_view *view,
                                                int64_t *ret_offset,
                                                struct pyr_error *reterr);
 
-/** Return whether reading @count bytes of @view at @position would not wait for the disk, as far as
- * can be known: false without a mapping. */
-bool segment_view_is_resident(struct segment_view *view, uint32_t position, size_t count);
-
 #endif /* SEGMENT_READ_H */

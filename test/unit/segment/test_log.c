@@ -6,6 +6,8 @@
  * segment/recover.c, segment/remove.c, segment/retain.c, segment/segment.c, segment/sync.c,
  * segment/truncate.c and segment/writer.c.
  */
+#include <errno.h>
+
 #include "base/codec.h"
 #include "lib/case.h"
 #include "log_case.h"
@@ -72,6 +74,47 @@ TEST(segment_log, reads_through_mappings)
     CHECK_INT(log_case_read(&fixture.log, 0, 1), 900);
     CHECK_INT(log_case_read(&fixture.log, 450, 3000), 450);
     end(&fixture);
+}
+
+/* A guard as the owner of a process gives it. */
+struct watch {
+    struct segment_guard guard;
+    int runs;
+    int error; /* What a mapped page that cannot be read comes to. */
+};
+
+static int watch_run(const struct segment_guard *guard, void (*work)(void *arg), void *arg)
+{
+    struct watch *watch = container_of(bytes_unconst(guard), struct watch, guard);
+    watch->runs++;
+    if (watch->error == 0) {
+        work(arg);
+    }
+    return watch->error;
+}
+
+/* Mapped memory is touched under the owner's guard only, and what it caught is a read error that
+ * names the file. Without a mapping there is nothing to guard. */
+TEST(segment_guard, turns_a_fault_into_a_read_error)
+{
+    for (int mapped = 0; mapped < 2; mapped++) {
+        struct fixture fixture;
+        struct watch watch = {.guard = {.run = watch_run}};
+        begin(&fixture, 4096);
+        fixture.log.options.use_mmap = mapped == 1;
+        fixture.log.options.guard = &watch.guard;
+        reopen(&fixture);
+        CHECK_INT(log_case_append(&fixture.log, 100), PYR_OK);
+
+        CHECK_INT(log_case_read(&fixture.log, 0, 1000), 300);
+
+        CHECK((watch.runs > 0) == (mapped == 1));
+        watch.error = EIO;
+        CHECK_INT(log_case_read(&fixture.log, 0, 1000), mapped == 1 ? -1 : 300);
+        CHECK(mapped == 0 || fixture.log.error.code == PYR_ERR_IO);
+        CHECK(mapped == 0 || strstr(fixture.log.error.message, ".log"));
+        end(&fixture);
+    }
 }
 
 /* A segment is full before the batch that would pass its bound, and the next one begins there. */
