@@ -270,6 +270,24 @@ static enum pyr_err row_check(const struct shard *shard,
     return PYR_OK;
 }
 
+/* Add the log of @state. That it is not there at all is damage: it was when the row was written. */
+static enum pyr_err row_add(struct shard *shard,
+                            const struct log_state *state,
+                            struct shard_report *report,
+                            struct pyr_error *reterr)
+{
+    ASSERT(state->offset_start <= state->offset_end);
+
+    enum pyr_err err = recovery_add(shard, state, report, NULL, reterr);
+    if (err != PYR_ERR_NOT_FOUND) {
+        return err;
+    }
+    if (reterr) {
+        reterr->code = PYR_ERR_CORRUPT;
+    }
+    return PYR_ERR_CORRUPT;
+}
+
 static enum pyr_err recover_rows(struct shard *shard,
                                  struct shard_report *report,
                                  struct pyr_error *reterr)
@@ -291,7 +309,7 @@ static enum pyr_err recover_rows(struct shard *shard,
             err = row_check(shard, &state, reterr);
         }
         if (err == PYR_OK && !deleted_has(shard, &state.id)) { /* DEL-1 */
-            err = recovery_add(shard, &state, report, NULL, reterr);
+            err = row_add(shard, &state, report, reterr);
         }
     }
     return err;

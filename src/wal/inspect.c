@@ -57,6 +57,9 @@ static enum pyr_err inspect_read(struct wal_inspect *inspect, struct pyr_error *
 
     enum pyr_err err = wal_checkpoint_read(inspect->io, inspect->folder, NULL, &inspect->checkpoint,
                                            &inspect->twin, reterr);
+    if (err == PYR_ERR_NOT_FOUND) {
+        return err_set(reterr, PYR_ERR_CORRUPT, "'%s/checkpoint' is missing", inspect->folder);
+    }
     if (err != PYR_OK) {
         return err;
     }
@@ -177,6 +180,38 @@ static void run_note(struct wal_inspect *inspect, const struct wal_flush_header 
     inspect->run_highest = header->run > inspect->run_highest ? header->run : inspect->run_highest;
 }
 
+/* Write into @reason why a start refuses the journal whatever its chain says; false if it does not.
+ */
+static bool is_refused(const struct wal_inspect *inspect,
+                       const struct wal_file *last,
+                       char reason[PYR_ERROR_MESSAGE_MAX])
+{
+    const struct wal_files *files = &inspect->files;
+    ASSERT(reason);
+    ASSERT(files->is_read_only);
+
+    if (!last || files->count < inspect->run.files) {
+        (void)snprintf(reason, PYR_ERROR_MESSAGE_MAX, "'%s': journal files are missing",
+                       inspect->folder);
+        return true;
+    }
+    for (uint32_t index = 0; index < files->count; index++) {
+        char path[PATH_BYTES_MAX];
+        if (files->rows[index].state == WAL_FILE_DAMAGED) {
+            wal_files_path(files, files->rows[index].slot, path);
+            (void)snprintf(reason, PYR_ERROR_MESSAGE_MAX,
+                           "'%s': its headers are damaged, or it was cut", path);
+            return true;
+        }
+    }
+    if (!inspect->is_run_readable || inspect->run.run < inspect->replay.link.run) {
+        (void)snprintf(reason, PYR_ERROR_MESSAGE_MAX, "'%s/run' is missing, damaged or old",
+                       inspect->folder);
+        return true;
+    }
+    return false;
+}
+
 /* Keep where and how the chain ended. */
 static void end_note(struct wal_inspect *inspect, enum pyr_err err, const struct pyr_error *error)
 {
@@ -198,10 +233,13 @@ static void end_note(struct wal_inspect *inspect, enum pyr_err err, const struct
     const char *reason =
         err == PYR_ERR_CORRUPT ? error->message : inspect->replay.report.cut_reason;
     (void)snprintf(inspect->end.reason, sizeof inspect->end.reason, "%s", reason);
-    if (!file || files->count < inspect->run.files) {
+    char refusal[PYR_ERROR_MESSAGE_MAX];
+    bool is_silent = err == PYR_OK || !file; /* Else what the chain says is more exact. */
+    if (is_refused(inspect, file, refusal)) {
         inspect->end.is_corrupt = true;
-        (void)snprintf(inspect->end.reason, sizeof inspect->end.reason,
-                       "'%s': journal files are missing", inspect->folder);
+        if (is_silent) {
+            (void)snprintf(inspect->end.reason, sizeof inspect->end.reason, "%s", refusal);
+        }
     }
 }
 

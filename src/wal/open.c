@@ -304,6 +304,9 @@ static enum pyr_err folder_check(struct wal *wal, struct pyr_error *reterr)
     if (error == ENOENT && wal->options.may_create) {
         return PYR_OK;
     }
+    if (error == ENOENT) {
+        return err_set(reterr, PYR_ERR_CORRUPT, "the journal '%s' is missing", wal->folder);
+    }
     if (error != 0) {
         return err_set_errno(reterr, error, "open the journal '%s'", wal->folder);
     }
@@ -352,6 +355,9 @@ static enum pyr_err journal_read(struct wal *wal, struct pyr_error *reterr)
         if (err == PYR_OK) {
             err = wal_run_read(wal->io, wal->folder, &wal->identity, &run, reterr);
         }
+    }
+    if (err == PYR_ERR_NOT_FOUND) {
+        return err_set(reterr, PYR_ERR_CORRUPT, "'%s/run' is missing", wal->folder);
     }
     if (err != PYR_OK) {
         return err;

@@ -259,6 +259,44 @@ TEST(inspect, repairs_a_lost_run_number)
     journal_case_deinit(&c);
 }
 
+/* So is one whose file is gone altogether, which a start refuses too: the end says so. */
+TEST(inspect, says_that_the_run_is_missing_and_repairs_it)
+{
+    struct journal_case c;
+    killed_with(&c, 2);
+    CHECK_INT(io_remove(c.io, seam_path(c.options.folder, "run")), 0);
+    c.options.may_create = false;
+    CHECK_INT(journal_case_open(&c), PYR_ERR_CORRUPT);
+
+    struct findings found = look(&c, true);
+
+    CHECK(found.end.is_corrupt);
+    CHECK(strstr(found.end.reason, "/run'") != NULL);
+    journal_case_start(&c);
+    CHECK_TEXT(journal_case_texts(&c), "0 1");
+    journal_case_deinit(&c);
+}
+
+/* A start refuses a spare without headers, although no flush is missing: so does the end, and a
+ * repair puts it aside. */
+TEST(inspect, says_that_a_spare_is_damaged_and_puts_it_aside)
+{
+    struct journal_case c;
+    killed_with(&c, 2);
+    journal_case_flip(&c, "00000001.wal", 10, 0);
+    journal_case_flip(&c, "00000001.wal", BLOCK_BYTES + 10, 0);
+    CHECK_INT(journal_case_open(&c), PYR_ERR_CORRUPT);
+
+    struct findings found = look(&c, true);
+
+    CHECK(found.end.is_corrupt);
+    CHECK(strstr(found.end.reason, "00000001.wal'") != NULL);
+    CHECK_INT(found.lost_entries, 0);
+    journal_case_start(&c);
+    CHECK_TEXT(journal_case_texts(&c), "0 1");
+    journal_case_deinit(&c);
+}
+
 /* Without a checkpoint nothing can be said, and that is said. */
 TEST(inspect, refuses_without_a_checkpoint)
 {
@@ -271,6 +309,10 @@ TEST(inspect, refuses_without_a_checkpoint)
 
     CHECK_INT(found.err, PYR_ERR_CORRUPT);
     CHECK(strstr(c.error.message, "checkpoint") != NULL);
+    CHECK_INT(io_remove(c.io, seam_path(c.options.folder, "checkpoint")), 0);
+    found = look(&c, false);
+    CHECK_INT(found.err, PYR_ERR_CORRUPT);
+    CHECK(strstr(c.error.message, "/checkpoint' is missing") != NULL);
     journal_case_deinit(&c);
 }
 

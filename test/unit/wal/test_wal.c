@@ -359,7 +359,8 @@ TEST(wal_open, does_not_make_a_journal_that_should_be_there)
     journal_case_init(&c);
     c.options.may_create = false;
 
-    CHECK_INT(journal_case_open(&c), PYR_ERR_NOT_FOUND);
+    CHECK_INT(journal_case_open(&c), PYR_ERR_CORRUPT);
+    CHECK(strstr(c.error.message, c.options.folder) != NULL);
 
     struct io_stat stat;
     CHECK(io_stat(c.io, c.options.folder, &stat) != 0);
