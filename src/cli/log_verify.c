@@ -60,15 +60,40 @@ static void journals_verify(struct verification *verification)
         if (journal->end.is_corrupt) {
             finding_tell(verification, NULL, journal->end.reason);
         }
-        if (journal->info.checkpoint_copies_bad > 0 || !journal->info.is_run_readable) {
+        if (journal->info.checkpoint_copies_bad > 0) {
             char text[PATH_BYTES_MAX + 96];
-            (void)snprintf(text, sizeof text, "'%s': %s", journal->folder,
-                           journal->info.is_run_readable
-                               ? "one of the checkpoint's two copies is damaged; a start goes on "
-                                 "with the other"
-                               : "the file 'run' cannot be read");
+            (void)snprintf(text, sizeof text,
+                           "'%s/checkpoint': one of its two copies is damaged; a start goes on "
+                           "with the other",
+                           journal->folder);
             finding_tell(verification, NULL, text);
         }
+    }
+}
+
+/* Tell what checkpoint, journal and the folder's name say of @log that cannot be. */
+static void place_verify(struct verification *verification, const struct offline_log *log)
+{
+    char text[2 * PATH_BYTES_MAX];
+    const struct offline *offline = verification->offline;
+    ASSERT(log->shard < offline->folder.shards);
+    const char *journal = offline->journals[log->shard].folder;
+    if (log->name_wanted[0] != '\0') {
+        (void)snprintf(text, sizeof text,
+                       "'%s/%s' holds the log that the checkpoint of '%s' calls '%s'",
+                       offline->folder.path, log->name, journal, log->name_wanted);
+        finding_tell(verification, log->name, text);
+    }
+    if (log->is_misplaced) {
+        (void)snprintf(text, sizeof text,
+                       "the checkpoint of '%s' names it, which another shard has", journal);
+        finding_tell(verification, log->name, text);
+    }
+    if (log->has_hole) {
+        (void)snprintf(text, sizeof text,
+                       "the entries in '%s' do not follow each other, or what its segments hold",
+                       journal);
+        finding_tell(verification, log->name, text);
     }
 }
 
@@ -79,16 +104,24 @@ static enum pyr_err log_verify(struct verification *verification,
     struct segment_verdict *verdict = verification->verdict;
     char folder[PATH_BYTES_MAX];
     ASSERT(verdict != NULL);
-    if (!log->has_folder) {
-        finding_tell(verification, log->name, "the checkpoint names it, but its folder is missing");
-        return PYR_OK;
+    if (log->is_deleted && !log->has_row) {
+        return PYR_OK; /* Some of it is removed already. */
     }
     folder_path(&verification->offline->folder, log->name, folder);
-    enum pyr_err err =
-        segment_verify_folder(verification->offline->io, folder,
-                              log->has_row ? log->offset_segments : -1, verdict, reterr);
+    place_verify(verification, log);
+    enum pyr_err err = segment_verify_folder(
+        verification->offline->io, folder, log->has_row ? log->offset_start : -1,
+        log->has_row ? log->offset_segments : -1, verdict, reterr);
+    if (err == PYR_ERR_NOT_FOUND && !log->has_folder) {
+        finding_tell(verification, log->name, reterr->message);
+        return PYR_OK;
+    }
     if (err != PYR_OK) {
         return err;
+    }
+    if (!log_id_equal(&verdict->metadata.log, &log->id) && verdict->finding_count == 0) {
+        finding_tell(verification, log->name, "its folder holds another log");
+        return PYR_OK;
     }
     uint64_t told = verdict->finding_count < SEGMENT_FINDINGS_MAX ? verdict->finding_count
                                                                   : SEGMENT_FINDINGS_MAX;
@@ -99,9 +132,6 @@ static enum pyr_err log_verify(struct verification *verification,
         char text[64];
         (void)snprintf(text, sizeof text, "and %" PRIu64 " more", verdict->finding_count - told);
         finding_tell(verification, log->name, text);
-    }
-    if (log->has_hole) {
-        finding_tell(verification, log->name, "the journal's entries do not follow its segments");
     }
     verification->logs++;
     verification->segments += verdict->segments;

@@ -118,10 +118,12 @@ static enum pyr_err folder_take(struct offline *offline, const char *name, struc
     struct log_state state;
     if (log.is_deleted &&
         deleted_state_get(offline->io, path, &log.id, &body, &state, NULL) == PYR_OK) {
+        log.has_row = true;
         log.offset_start = state.offset_start;
         log.offset_segments = state.offset_end;
         log.offset_end = state.offset_end;
         log.epoch = state.epoch_last;
+        log.entry_number = state.entry_number;
         io_free(offline->io, body.data);
     }
     enum pyr_err err = log_count_segments(offline, &log, path, reterr);
@@ -160,6 +162,39 @@ static enum pyr_err folders_take(struct offline *offline, struct pyr_error *rete
 
 /* -- Checkpoint and journal -- */
 
+/* Take the row @state of the checkpoint of @shard. */
+static enum pyr_err row_take(struct offline *offline,
+                             uint32_t shard,
+                             const struct log_state *state,
+                             struct pyr_error *reterr)
+{
+    struct offline_log *log = offline_log_find(offline, NULL, &state->id);
+    ASSERT(state->offset_start <= state->offset_end);
+    if (log && log->is_deleted) {
+        return PYR_OK; /* DEL-1 */
+    }
+    if (!log) {
+        struct offline_log fresh = {.id = state->id, .epoch = -1};
+        (void)snprintf(fresh.name, sizeof fresh.name, "%s", state->name);
+        log = log_add(offline, &fresh);
+    }
+    if (!log) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for the table of logs");
+    }
+    if (strcmp(log->name, state->name) != 0) {
+        memcpy(log->name_wanted, state->name, sizeof log->name_wanted);
+    }
+    log->is_misplaced = folder_shard_of(state->name, offline->folder.shards) != shard; /* RSH-3 */
+    log->has_row = true;
+    log->shard = shard;
+    log->offset_start = state->offset_start;
+    log->offset_segments = state->offset_end;
+    log->offset_end = state->offset_end;
+    log->epoch = state->epoch_last;
+    log->entry_number = state->entry_number;
+    return PYR_OK;
+}
+
 /* Take the rows of a checkpoint's body. */
 static enum pyr_err rows_take(struct offline *offline,
                               uint32_t shard,
@@ -176,25 +211,9 @@ static enum pyr_err rows_take(struct offline *offline,
     for (uint32_t index = 0; index < count && err == PYR_OK; index++) {
         struct log_state state;
         err = state_row_get(body, &position, &state, reterr);
-        if (err != PYR_OK) {
-            break;
+        if (err == PYR_OK) {
+            err = row_take(offline, shard, &state, reterr);
         }
-        struct offline_log *log = offline_log_find(offline, NULL, &state.id);
-        if (!log) {
-            struct offline_log fresh = {.id = state.id, .epoch = -1};
-            (void)snprintf(fresh.name, sizeof fresh.name, "%s", state.name);
-            log = log_add(offline, &fresh);
-        }
-        if (!log) {
-            return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for the table of logs");
-        }
-        log->has_row = true;
-        log->shard = shard;
-        log->offset_start = state.offset_start;
-        log->offset_segments = state.offset_end;
-        log->offset_end = state.offset_end;
-        log->epoch = state.epoch_last;
-        log->entry_number = state.entry_number;
     }
     return err;
 }
@@ -295,6 +314,11 @@ static enum pyr_err journal_read(struct offline *offline, uint32_t index, struct
     }
     wal_inspect_info(journal->inspect, &journal->info);
     ASSERT(journal->info.file_bytes > 0);
+    if (journal->info.shard != index ||
+        memcmp(journal->info.storage_id, offline->folder.storage_id, WAL_STORAGE_ID_BYTES) != 0) {
+        return err_set(reterr, PYR_ERR_FOREIGN, "'%s' belongs to another storage or shard",
+                       journal->folder);
+    }
     err = rows_take(offline, index, journal->info.checkpoint_body, reterr);
     if (err != PYR_OK) {
         return err;

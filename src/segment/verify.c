@@ -43,6 +43,18 @@ static void find(struct pass *pass, enum pyr_err err, int64_t segment, const cha
     verdict->finding_count++;
 }
 
+/* Note that there is @what about the file of segment @base that ends in @ending. */
+static void find_in(struct pass *pass, int64_t base, const char *ending, const char *what)
+{
+    char text[PATH_BYTES_MAX + 256];
+    ASSERT(base >= 0);
+    ASSERT(what);
+
+    (void)snprintf(text, sizeof text, "'%s/%020" PRId64 "%s': %s", pass->folder, base, ending,
+                   what);
+    find(pass, PYR_ERR_CORRUPT, base, text);
+}
+
 /* Sort one name; @pass has room for its base. */
 static void sort_name(struct pass *pass, const char *name)
 {
@@ -128,12 +140,13 @@ static void check_joined(struct pass *pass, const struct segment_shape *shape)
         return;
     }
     if (shape->start.offset != pass->end.offset) {
-        (void)snprintf(text, sizeof text, "offsets %" PRId64 " to %" PRId64 " are missing",
-                       pass->end.offset, shape->start.offset);
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base, text);
+        (void)snprintf(text, sizeof text,
+                       "offsets %" PRId64 " to %" PRId64 " before it are missing", pass->end.offset,
+                       shape->start.offset - 1);
+        find_in(pass, shape->identity.offset_base, ".log", text);
     } else if (shape->start.digest != pass->end.digest || shape->start.epoch != pass->end.epoch) {
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base,
-             "its digest does not go on where the segment before it ends");
+        find_in(pass, shape->identity.offset_base, ".digest",
+                "it does not go on where the segment before it ends");
     }
 }
 
@@ -157,9 +170,11 @@ static enum pyr_err verify_sealed(struct pass *pass, const struct segment_shape 
     if (err == PYR_ERR_NO_MEMORY) {
         return err;
     }
-    if (err != PYR_OK || wrong > 0) {
-        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base,
-             err != PYR_OK ? error.message : "an index file is wrong (opening makes it anew)");
+    if (err != PYR_OK) {
+        find(pass, PYR_ERR_CORRUPT, shape->identity.offset_base, error.message);
+    } else if (wrong > 0) {
+        find_in(pass, shape->identity.offset_base, "",
+                "an index file is missing or wrong (opening makes it anew)");
     }
     pass->verdict->cleaned += shape->is_cleaned;
     pass->end = shape->end;
@@ -178,7 +193,7 @@ static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *s
     struct segment_point start = pass->has_end ? pass->end : seen->start;
     int64_t offset_base = seen->identity.offset_base;
     if (seen->is_cleaned || (!pass->has_end && !(seen->start.kind & SEGMENT_POINT_START))) {
-        find(pass, PYR_ERR_CORRUPT, offset_base, "its .digest is missing or damaged");
+        find_in(pass, offset_base, ".digest", "it is missing or damaged");
         pass->has_end = false;
         return PYR_OK;
     }
@@ -209,7 +224,7 @@ static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *s
     pass->verdict->bytes += rebuild.bytes_scanned;
     pass->verdict->bytes_behind = rebuild.bytes_behind;
     if (!is_last) {
-        find(pass, PYR_ERR_CORRUPT, offset_base, "its .digest is missing or damaged");
+        find_in(pass, offset_base, ".digest", "it is missing or damaged");
     }
     pass->end = rebuild.shape.end;
     pass->has_end = true;
@@ -239,8 +254,32 @@ static enum pyr_err verify_segment(struct pass *pass, size_t index, struct pyr_e
     return verify_open(pass, &shape, index + 1 == pass->count);
 }
 
+/* Hold what was found against what the owner says is there: @offset_start to @offset_end. */
+static void check_ends(struct pass *pass, int64_t offset_start, int64_t offset_end)
+{
+    char text[PATH_BYTES_MAX + 128];
+    const struct segment_verdict *verdict = pass->verdict;
+    ASSERT(verdict->offset_start >= 0);
+    ASSERT(offset_start <= offset_end);
+
+    if (pass->count > 0 && verdict->offset_start > offset_start && offset_start >= 0) {
+        (void)snprintf(text, sizeof text,
+                       "'%s' begins at offset %" PRId64 ", but should hold %" PRId64, pass->folder,
+                       verdict->offset_start, offset_start);
+        find(pass, PYR_ERR_CORRUPT, -1, text);
+    }
+    if (verdict->offset_end < offset_end) {
+        (void)snprintf(text, sizeof text,
+                       "'%s': the good batches end at offset %" PRId64
+                       ", but should reach %" PRId64,
+                       pass->folder, verdict->offset_end, offset_end);
+        find(pass, PYR_ERR_CORRUPT, -1, text);
+    }
+}
+
 enum pyr_err segment_verify_folder(struct io *io,
                                    const char *folder,
+                                   int64_t offset_start,
                                    int64_t offset_end,
                                    struct segment_verdict *ret_verdict,
                                    struct pyr_error *reterr)
@@ -248,11 +287,13 @@ enum pyr_err segment_verify_folder(struct io *io,
     ASSERT(folder);
     ASSERT(ret_verdict);
 
+    char text[PATH_BYTES_MAX + 64];
     struct pass pass = {.io = io, .folder = folder, .verdict = ret_verdict};
     *ret_verdict = (struct segment_verdict){.offset_start = -1};
     enum pyr_err err = segment_log_identify(io, folder, &ret_verdict->metadata, reterr);
     if (err == PYR_ERR_CORRUPT) {
-        find(&pass, err, -1, "partition.metadata is damaged");
+        (void)snprintf(text, sizeof text, "'%s/%s' is damaged", folder, SEGMENT_METADATA_FILE_NAME);
+        find(&pass, err, -1, text);
         return PYR_OK;
     }
     if (err == PYR_OK) {
@@ -272,8 +313,8 @@ enum pyr_err segment_verify_folder(struct io *io,
     ret_verdict->offset_start = pass.count ? pass.bases[0] : 0;
     ret_verdict->offset_end = pass.has_end ? pass.end.offset : ret_verdict->offset_start;
     ret_verdict->digest = pass.end.digest;
-    if (err == PYR_OK && offset_end > ret_verdict->offset_end) {
-        find(&pass, PYR_ERR_CORRUPT, -1, "the good batches end before the offset they should");
+    if (err == PYR_OK) {
+        check_ends(&pass, offset_start, offset_end);
     }
     io_free(io, pass.buffer.data);
     io_free(io, pass.bases);

@@ -43,10 +43,12 @@ struct segment_verdict {
  *
  * Fails only if it cannot look (PYR_ERR_NOT_FOUND, PYR_ERR_IO, PYR_ERR_NO_MEMORY); damage is a
  * finding. The end of the last segment is where its good batches end, since only the owner knows
- * more; @offset_end, if not negative, is what the owner says, and less is a finding.
+ * more; the owner says that @offset_start to @offset_end are there (negative: it does not say), and
+ * less is a finding.
  */
 MUST_CHECK enum pyr_err segment_verify_folder(struct io *io,
                                               const char *folder,
+                                              int64_t offset_start,
                                               int64_t offset_end,
                                               struct segment_verdict *ret_verdict,
                                               struct pyr_error *reterr);

@@ -297,6 +297,89 @@ TEST(log_verify, names_file_and_position_of_damage)
               "00000000000000000000.log' at position 0");
 }
 
+/* Check that verify finds @finding in the store, and that a start refuses it with @status. */
+static void check_refused(const char *finding, int status, const char *message)
+{
+    struct program *program = PROGRAM("pyralog", "log", "verify", "store");
+    check_contains(program->out, "DAMAGED");
+    check_contains(program->out, finding);
+    check_end(program, 3, "");
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--mode=read"), status, message);
+}
+
+/* What a start refuses, verify finds, such as that a log's first segment is gone. */
+TEST(log_verify, misses_the_first_segment)
+{
+    store_make();
+    CHECK_INT(unlink("store/load-0/00000000000000000000.log"), 0);
+    check_refused("load-0: 'store/load-0' begins at offset ", 3,
+                  "'store/load-0' begins at offset ");
+}
+
+/* So it does if the log's folder is none any more, or gone. */
+TEST(log_verify, misses_a_log)
+{
+    store_make();
+    CHECK_INT(unlink("store/load-0/partition.metadata"), 0);
+    check_refused("load-0: 'store/load-0' is no log's folder", 3, "has no partition.metadata");
+    CHECK_INT(rename("store/load-0", "elsewhere"), 0);
+    check_refused("load-0: 'store/load-0' is no log's folder", 3, "has no partition.metadata");
+}
+
+/* Two folders with their names exchanged hold nothing that is damaged in itself. */
+TEST(log_verify, tells_two_logs_apart)
+{
+    store_make();
+    CHECK_INT(rename("store/load-0", "store/x"), 0);
+    CHECK_INT(rename("store/load-1", "store/load-0"), 0);
+    CHECK_INT(rename("store/x", "store/load-1"), 0);
+    check_refused("'store/load-0' holds the log that the checkpoint of 'store/wal/1.0' calls "
+                  "'load-1'",
+                  1, "belongs to another log");
+}
+
+/* Nor do two journals; without them nothing else can be said. */
+TEST(log_verify, tells_two_journals_apart)
+{
+    CHECK_INT(chdir(case_folder()), 0);
+    check_end(PROGRAM("pyralog-load", "--embedded=store", SMALL, "--count=20", "--shards=2"), 0,
+              "");
+    CHECK_INT(rename("store/wal/1.0", "store/wal/x"), 0);
+    CHECK_INT(rename("store/wal/1.1", "store/wal/1.0"), 0);
+    CHECK_INT(rename("store/wal/x", "store/wal/1.1"), 0);
+
+    const char *message = "belongs to another storage or shard";
+    check_end(PROGRAM("pyralog", "log", "verify", "store"), 1, message);
+    check_end(PROGRAM("pyralog", "log", "repair", "--yes", "store"), 1, message);
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--mode=read"), 1, message);
+}
+
+/* A journal may lack what it needs besides its flushes: that a repair mends. */
+TEST(log_repair, makes_a_lost_run_anew)
+{
+    store_make();
+    CHECK_INT(unlink("store/wal/1.0/run"), 0);
+    check_refused("'store/wal/1.0/run' is missing", 3, "'store/wal/1.0/run' is missing");
+
+    check_end(PROGRAM("pyralog", "log", "repair", "store"), 3, "");
+    check_end(PROGRAM("pyralog", "log", "repair", "--yes", "store"), 0, "");
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--partitions=2", "--count=5"), 0, "");
+    check_end(PROGRAM("pyralog", "log", "verify", "store"), 0, "");
+}
+
+/* A journal that is gone is damage, and not a journal to be made. */
+TEST(log_verify, misses_a_journal)
+{
+    store_make();
+    CHECK_INT(rename("store/wal/1.0", "elsewhere"), 0);
+    check_end(PROGRAM("pyralog", "log", "verify", "store"), 3,
+              "'store/wal/1.0/checkpoint' is miss");
+    check_end(PROGRAM("pyralog", "log", "repair", "store"), 3,
+              "'store/wal/1.0/checkpoint' is miss");
+    check_end(PROGRAM("pyralog-load", "--embedded=store", "--mode=read"), 3,
+              "the journal 'store/wal/1.0' is missing");
+}
+
 /* The marker is what says that a folder is a store. */
 TEST(pyralog_folder, names_a_damaged_marker)
 {

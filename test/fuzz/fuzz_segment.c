@@ -172,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t count)
         now = (struct segment_claim){.may_scan = true};
     }
     if (data[1] % 32 == 0) { /* Its buffer is large. */
-        (void)!segment_verify_folder(sim_io(sim), "/log", -1, &verdict, NULL);
+        (void)!segment_verify_folder(sim_io(sim), "/log", -1, -1, &verdict, NULL);
     }
     struct segment_log *log = open_log(sim_io(sim), &files, &now, data[0] & 0x40);
     if (log) {

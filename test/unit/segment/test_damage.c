@@ -214,7 +214,7 @@ static uint64_t findings_of(struct sim_disk *disk, struct segment_verdict *verdi
 {
     struct sim *sim = sim_create(&(struct sim_options){.disk = disk, .seed = 6});
     struct pyr_error error = {0};
-    enum pyr_err err = segment_verify_folder(sim_io(sim), "/log", -1, verdict, &error);
+    enum pyr_err err = segment_verify_folder(sim_io(sim), "/log", -1, -1, verdict, &error);
     sim_destroy(sim);
     return err == PYR_OK ? verdict->finding_count : 1;
 }
