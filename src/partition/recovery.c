@@ -253,10 +253,12 @@ void recovery_free(struct shard *shard, struct partition *partition)
 
 /* -- Step 1: the checkpoint -- */
 
-/* A row of a log that belongs to another shard would give one log two journals. */
-static enum pyr_err row_check(const struct shard *shard,
-                              const struct log_state *state,
-                              struct pyr_error *reterr)
+/* Add the log of @state. A row of another shard's would give one log two journals; a log that is
+ * not there was there when the row was written. */
+static enum pyr_err recover_row(struct shard *shard,
+                                const struct log_state *state,
+                                struct shard_report *report,
+                                struct pyr_error *reterr)
 {
     ASSERT(state->offset_start <= state->offset_end);
 
@@ -267,25 +269,14 @@ static enum pyr_err row_check(const struct shard *shard,
                        "'s",
                        shard->options.index, state->name, owner); /* RSH-3 */
     }
-    return PYR_OK;
-}
-
-/* Add the log of @state. That it is not there at all is damage: it was when the row was written. */
-static enum pyr_err row_add(struct shard *shard,
-                            const struct log_state *state,
-                            struct shard_report *report,
-                            struct pyr_error *reterr)
-{
-    ASSERT(state->offset_start <= state->offset_end);
-
-    enum pyr_err err = recovery_add(shard, state, report, NULL, reterr);
-    if (err != PYR_ERR_NOT_FOUND) {
-        return err;
+    if (deleted_has(shard, &state->id)) {
+        return PYR_OK; /* DEL-1 */
     }
-    if (reterr) {
+    enum pyr_err err = recovery_add(shard, state, report, NULL, reterr);
+    if (err == PYR_ERR_NOT_FOUND && reterr) {
         reterr->code = PYR_ERR_CORRUPT;
     }
-    return PYR_ERR_CORRUPT;
+    return err == PYR_ERR_NOT_FOUND ? PYR_ERR_CORRUPT : err;
 }
 
 static enum pyr_err recover_rows(struct shard *shard,
@@ -306,10 +297,7 @@ static enum pyr_err recover_rows(struct shard *shard,
         struct log_state state;
         err = state_row_get(body, &position, &state, reterr);
         if (err == PYR_OK) {
-            err = row_check(shard, &state, reterr);
-        }
-        if (err == PYR_OK && !deleted_has(shard, &state.id)) { /* DEL-1 */
-            err = row_add(shard, &state, report, reterr);
+            err = recover_row(shard, &state, report, reterr);
         }
     }
     return err;
