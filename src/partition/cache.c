@@ -60,18 +60,23 @@ static void free_remove(struct cache_chunk *chunk)
     cache->free_bytes -= chunk->bytes_max;
 }
 
-/* Put the two halves of a fresh large page into the free list. */
-static bool pair_create(struct cache *cache)
+bool cache_wants_page(const struct cache *cache)
 {
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(cache->free_first || cache->free_bytes == 0);
+
+    return cache->takes_pages && cache->free_bytes < IO_LARGE_PAGE_BYTES &&
+           cache->bytes + cache->free_bytes + IO_LARGE_PAGE_BYTES <= cache->bytes_max;
+}
+
+bool cache_give_page(struct cache *cache, uint8_t *data)
+{
+    ASSERT(data);
     ASSERT(cache->bytes_unwritten <= cache->bytes);
 
     struct cache_chunk *pair = io_alloc(cache->io, 2 * sizeof *pair, _Alignof(struct cache_chunk));
     if (!pair) {
-        return false;
-    }
-    uint8_t *data = io_alloc_raw(cache->io, IO_LARGE_PAGE_BYTES, IO_LARGE_PAGE_BYTES);
-    if (!data) {
-        io_free(cache->io, pair);
+        io_free(cache->io, data);
         return false;
     }
     for (size_t half = 2; half-- > 0;) {
@@ -82,6 +87,15 @@ static bool pair_create(struct cache *cache)
         free_push(&pair[half]);
     }
     return true;
+}
+
+/* Put the two halves of a fresh large page into the free list. */
+static bool pair_create(struct cache *cache)
+{
+    ASSERT(cache->bytes_unwritten <= cache->bytes);
+
+    uint8_t *data = io_alloc_raw(cache->io, IO_LARGE_PAGE_BYTES, IO_LARGE_PAGE_BYTES);
+    return data && cache_give_page(cache, data);
 }
 
 /* Give the free @chunk back to the heap, unless the other half of its large page is in use. */
@@ -265,6 +279,9 @@ static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
 {
     ASSERT(cache->bytes_unwritten <= cache->bytes);
 
+    if (bytes_max >= CACHE_CHUNK_BYTES_MAX) {
+        cache->takes_pages = bytes_max == CACHE_CHUNK_BYTES_MAX;
+    }
     struct cache_chunk *chunk = free_take(cache, bytes_max);
     if (chunk) {
         return chunk;

@@ -83,6 +83,7 @@ struct cache {
     struct cache_chunk *evictable_last;
     struct cache_chunk *free_first; /* Large chunks, kept warm; used last comes first. */
     uint64_t free_bytes;            /* Of those. */
+    bool takes_pages;               /* The last large chunk was half a large page. */
 };
 
 /** Set up @cache with room for @bytes_max. */
@@ -122,6 +123,13 @@ void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset);
 
 /** Drop everything of @log, written or not. */
 void cache_clear(struct cache *cache, struct cache_log *log);
+
+/** Return whether the next large page is best made now, before it is needed. */
+bool cache_wants_page(const struct cache *cache);
+
+/** Keep @data, a large page from io_alloc_raw, for the chunks to come. Takes it, also where there
+ * is no memory to keep it: then it is freed and false returned. */
+bool cache_give_page(struct cache *cache, uint8_t *data);
 
 /** Return the first offset that @log holds, or -1 if it is empty. */
 int64_t cache_first(const struct cache_log *log);

@@ -30,6 +30,7 @@ static void shard_free(struct shard *shard)
     }
     io_timer_stop(shard->loop, &shard->flush_timer); /* A replay that ended badly began it. */
     wal_destroy(shard->wal);
+    warm_end(&shard->warm);
     cache_deinit(&shard->cache);
     segment_files_deinit(&shard->files);
     io_free(shard->io, shard->strangers.rows);
@@ -111,6 +112,7 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
     shard->deleted_timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
+    warm_init(&shard->warm, loop, &shard->cache);
     segment_files_init(&shard->files, io,
                        options->segment_handles_max > 0 ? options->segment_handles_max
                                                         : SHARD_SEGMENT_HANDLES_MAX);

@@ -8,6 +8,7 @@
 #define PARTITION_SHARD_INNER_H
 
 #include "partition/shard.h"
+#include "partition/warm.h"
 #include "partition/work.h"
 #include "record/batch.h"
 #include "wal/wal.h"
@@ -57,6 +58,7 @@ struct shard {
     struct shard_options options;
     struct wal *wal;
     struct cache cache;
+    struct warm warm;
     struct segment_files files;
     struct shard_strangers strangers; /* Used while opening. */
     struct partition *partitions;
