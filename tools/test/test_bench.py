@@ -28,6 +28,17 @@ class TestBench(unittest.TestCase):
         line = bench.median_line(ENTRY, [(figure(value), None) for value in (9, 1, 5, 2, 7)])
         self.assertEqual((line["value"], line["min"], line["max"], line["runs"]), (5, 1, 9, 5))
 
+    def test_table(self):
+        """a kept run is shown row by row, with what was missed in bold"""
+        line = bench.median_line({**ENTRY, "aim": "value>=2000000"},
+                                 [(figure(1234567, p50=0.123, against="raw", against_value=2e6),
+                                   None)])
+        row = bench.table([line])[2]
+        self.assertEqual(row, "| N2 | c | 1,230,000 records/s | 0.62x raw (2,000,000) | 0.123 |  "
+                         "| value>=2000000 | **missed** |")
+        slow = bench.median_line(ENTRY, [(figure(1, against="raw", against_value=9), None)])
+        self.assertIn(r"| \<=1.25 | **missed** |", bench.table([slow])[2])
+
     def test_slower(self):
         """an upper bound is about how many times slower we are, whatever the unit"""
         rate = bench.median_line(ENTRY, [(figure(80, against="raw", against_value=100), None)])
