@@ -149,7 +149,8 @@ static enum pyr_err log_verify(struct verification *verification,
     return PYR_OK;
 }
 
-static void summary_print(const struct verification *verification)
+/* Print the sums. @is_through: all could be looked at. */
+static void summary_print(const struct verification *verification, bool is_through)
 {
     uint64_t journal_batches = 0;
     for (size_t index = 0; index < verification->offline->log_count; index++) {
@@ -162,7 +163,8 @@ static void summary_print(const struct verification *verification)
                      ",\"unexplained_files\":%" PRIu64 ",\"passed\":%s}\n",
                      verification->logs, verification->segments, verification->batches,
                      verification->records, verification->bytes, journal_batches,
-                     verification->unexplained, verification->findings == 0 ? "true" : "false");
+                     verification->unexplained,
+                     is_through && verification->findings == 0 ? "true" : "false");
         return;
     }
     if (verification->unexplained > 0) {
@@ -172,7 +174,9 @@ static void summary_print(const struct verification *verification)
     (void)printf("%s log%s, %s in segments, %s batches in the journal: %s\n",
                  show_count(verification->logs).text, verification->logs == 1 ? "" : "s",
                  show_bytes(verification->bytes).text, show_count(journal_batches).text,
-                 verification->findings == 0 ? "all is whole" : "DAMAGED");
+                 verification->findings > 0 ? "DAMAGED"
+                 : is_through               ? "all is whole"
+                                            : "whole as far as it was read");
 }
 
 static enum pyr_err verify_all(struct verification *verification, struct pyr_error *reterr)
@@ -187,7 +191,7 @@ static enum pyr_err verify_all(struct verification *verification, struct pyr_err
     for (size_t index = 0; index < offline->log_count && err == PYR_OK; index++) {
         err = log_verify(verification, &offline->logs[index], reterr);
     }
-    summary_print(verification);
+    summary_print(verification, err == PYR_OK);
     return err;
 }
 

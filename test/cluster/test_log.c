@@ -380,6 +380,21 @@ TEST(log_verify, misses_a_journal)
               "the journal 'store/wal/1.0' is missing");
 }
 
+/* What cannot be read is not called whole. */
+TEST(log_verify, does_not_pass_what_it_cannot_read)
+{
+    store_make();
+    CHECK_INT(unlink("store/load-1/partition.metadata"), 0);
+    CHECK_INT(mkdir("store/load-1/partition.metadata", 0700), 0);
+
+    struct program *program = PROGRAM("pyralog", "log", "verify", "store");
+    check_contains(program->out, "whole as far as it was read");
+    check_end(program, 1, "store/load-1/partition.metadata'");
+    program = PROGRAM("pyralog", "log", "verify", "--json", "store");
+    check_contains(program->out, "\"passed\":false");
+    check_end(program, 1, "store/load-1/partition.metadata'");
+}
+
 /* The marker is what says that a folder is a store. */
 TEST(pyralog_folder, names_a_damaged_marker)
 {
