@@ -20,7 +20,7 @@ mkdir -p "$root/build"
 exec 8>"$root/build/.suite.lock"
 [ "${PYRALOG_ROOT-}" = "$root" ] || flock 8
 if [ ! -e "$build/build.ninja" ]; then
-    meson setup --native-file "$root/tools/meson/release.ini" "$build" </dev/null
+    meson setup --native-file "$root/tools/meson/release.ini" "$build" "$root" </dev/null
 fi
 ninja -C "$build" src/cli/pyralog-load </dev/null
 exec 8>&-

@@ -55,7 +55,7 @@ missing_of() {
 # Install the given packages as root, with no question asked and no service started.
 install_as_root() {
     local has_made_policy=false
-    local apt=(apt-get -o DPkg::Lock::Timeout=900 -o Acquire::Retries=3 -q)
+    local apt=(apt-get -o DPkg::Lock::Timeout=900 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 -q)
     if [ -d "${policy%/*}" ] && [ ! -e "$policy" ]; then
         printf '#!/bin/sh\n# Left by an interrupted tools/setup.sh; may be removed.\nexit 101\n' >"$policy"
         chmod 755 "$policy"
