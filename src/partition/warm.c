@@ -33,10 +33,11 @@ static void warm_done(struct io_job *job)
     ASSERT(warm->is_running);
 
     warm->is_running = false;
-    if (warm->data) {
-        (void)cache_give_page(warm->cache, warm->data); /* Or it is gone, and made when needed. */
-    }
+    bool is_given = warm->data && cache_give_page(warm->cache, warm->data);
     warm->data = NULL;
+    if (!is_given) {
+        warm->cache->takes_pages = false; /* Until the next chunk is taken: memory is short now. */
+    }
 }
 
 void warm_step(struct warm *warm)
