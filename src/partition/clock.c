@@ -12,7 +12,9 @@
  * time goes on from the last stamp by the monotonic clock
  *
  * So a machine at plus or minus ten years deletes nothing: expiry is at worst late. Opening with
- * the operator's confirmation accepts the step. A log that expires nothing needs no stamps.
+ * the operator's confirmation accepts the step. A log that neither expires by time nor
+ * rolls by age needs no stamps; once it has had one it goes on, or what is appended without would
+ * pass for as old as that one.
  *
  * The stamp's batch: control type CLOCK_CONTROL_TYPE; value: version 0 (2 bytes), milliseconds (8
  * bytes), big-endian as all in a batch.
@@ -69,8 +71,10 @@ bool clock_is_due(struct partition *partition)
     ASSERT(partition->clock_ms >= 0);
     ASSERT(partition->offset_written <= partition->offset_end);
 
-    return partition->options.retention_ms > 0 &&
-           clock_now_ms(partition) - partition->clock_ms > CLOCK_STAMP_MS;
+    const struct partition_options *options = &partition->options;
+    bool has_use =
+        options->retention_ms > 0 || options->segment_age_ms > 0 || partition->clock_ms > 0;
+    return has_use && clock_now_ms(partition) - partition->clock_ms > CLOCK_STAMP_MS;
 }
 
 enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)

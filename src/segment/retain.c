@@ -4,7 +4,8 @@
  *
  * Age is judged by the log's clock alone: each segment remembers in its END point what that clock
  * said at its last append. A client's timestamps play no part, so a record dated 2100, or a node
- * whose own clock is ten years off, removes nothing.
+ * whose own clock is ten years off, removes nothing. A segment from before the log
+ * had a clock counts from the first time that it has: turning retention on removes nothing at once.
  *
  * The start moves first (memory, then the owner's checkpoint), so that no crash can find a log that
  * begins before its files. Then whole segments below it are renamed to *.deleted, lowest first, and
@@ -17,6 +18,20 @@
 #include "segment/remove.h"
 #include "segment/state.h"
 
+/* Return the first time that the log's clock stands at in @log. What was appended before it, when
+ * the log had no use for a clock, is no older than that for all we know. */
+static int64_t first_clock_ms(const struct segment_log *log)
+{
+    ASSERT(log->count <= log->capacity);
+
+    for (size_t index = 0; index < log->count; index++) {
+        if (log->rows[index]->shape.end.clock_ms > 0) {
+            return log->rows[index]->shape.end.clock_ms;
+        }
+    }
+    return INT64_MAX;
+}
+
 int64_t segment_retention_start(const struct segment_log *log,
                                 const struct segment_retention *retention)
 {
@@ -24,11 +39,13 @@ int64_t segment_retention_start(const struct segment_log *log,
 
     uint64_t bytes = segment_log_bytes(log);
     int64_t start = log->offset_start;
+    int64_t clock_ms = first_clock_ms(log);
     ASSERT(retention->age_max_ms >= 0);
     for (size_t index = 0; index + 1 < log->count; index++) {
         const struct segment_shape *shape = &log->rows[index]->shape;
-        bool is_old = retention->age_max_ms > 0 && retention->clock_ms > shape->end.clock_ms &&
-                      retention->clock_ms - shape->end.clock_ms > retention->age_max_ms;
+        clock_ms = shape->end.clock_ms > clock_ms ? shape->end.clock_ms : clock_ms;
+        bool is_old = retention->age_max_ms > 0 && retention->clock_ms > clock_ms &&
+                      retention->clock_ms - clock_ms > retention->age_max_ms;
         bool is_above =
             retention->bytes_max > 0 && bytes - shape->end.position >= retention->bytes_max;
         if ((!is_old && !is_above) || shape->end.offset > retention->offset_limit) {

@@ -175,6 +175,67 @@ TEST(clock, stamps_a_log_that_expires_by_time)
     sim_disk_destroy(disk);
 }
 
+/* A log that was opened with retention by time only today has segments from before it had a clock.
+ * Their age is unknown: if that counted as very old, they would all be gone within a second. */
+TEST(retention, by_time_turned_on_later_deletes_nothing_at_once)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life = life_begin(disk);
+    struct partition *log = life.logs[0];
+    fill(&life, 40);
+    CHECK(segment_log_segments(log->segments) > 2);
+    CHECK_INT(log->clock_ms, 0);
+    log->options.retention_ms = (uint64_t)DAY_MS;
+    fill(&life, 4);
+
+    pass(&life, 3);
+
+    CHECK(log->clock_ms > 0);
+    CHECK_INT(log->offset_start, 0);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
+/* A log that is to roll by age, and expires nothing, needs the clock as well. */
+TEST(clock, stamps_a_log_that_rolls_by_age)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life = life_begin(disk);
+    struct partition *log = life.logs[2];
+    log->options.segment_age_ms = (uint64_t)DAY_MS;
+    struct bytes_mut room;
+
+    CHECK_INT(partition_reserve(log, 100, &room, NULL), PYR_OK);
+
+    partition_unreserve(log);
+    CHECK(log->clock_ms > 0);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
+/* A log that expired by time once, and was then opened without, goes on with its clock: its
+ * segments of that time would pass for as old as the last stamp, and go when expiry is back. */
+TEST(clock, goes_on_once_there_was_a_stamp)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life = life_begin(disk);
+    struct partition *log = life.logs[2];
+    log->options.retention_ms = (uint64_t)DAY_MS;
+    struct bytes_mut room;
+    CHECK_INT(partition_reserve(log, 100, &room, NULL), PYR_OK);
+    partition_unreserve(log);
+    int64_t stamp_ms = log->clock_ms;
+    log->options.retention_ms = 0;
+    sim_advance(life.sim, UINT64_C(5000000000));
+
+    CHECK_INT(partition_reserve(log, 100, &room, NULL), PYR_OK);
+
+    partition_unreserve(log);
+    CHECK(log->clock_ms >= stamp_ms + 5000);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* A log that keeps everything by default must never begin to compact. */
 TEST(compaction, leaves_other_logs_alone)
 {
