@@ -431,6 +431,9 @@ static enum pyr_err log_push(struct pyr_log *log, enum seal_round round, struct 
     } else if (is_first) {
         log_seal_ready(log->store, round); /* Sets the timer that seals it. */
     }
+    if (!options->is_cached) {
+        shard_step(log->partition->shard); /* Begins the segment's write beside the journal's. */
+    }
     /* The batch is kept then, and tried again at every turn; see log_refuse_full. */
     bool is_kept = err == PYR_ERR_BUSY || err == PYR_ERR_DISK_FULL;
     return is_kept ? PYR_OK : err;
