@@ -149,7 +149,7 @@ struct pyr_log_options {
     enum pyr_sync sync;
     uint32_t sync_interval_ms; /* PYR_SYNC_BATCH: the bound. */
     bool hand_over_at_once;    /* PYR_SYNC_OS: every append is with the kernel when it returns. */
-    bool sync_on_write; /* With the cache off: segments are synced before an append returns. */
+    bool sync_on_write; /* Segments are synced before an append returns; only with the cache off. */
     bool use_mmap;      /* Read through mappings. Mind SIGBUS if the files are cut by others. */
     bool is_compacted;  /* Keep the newest record of each key rather than all. */
     enum pyr_compression compression;

@@ -91,9 +91,12 @@ static enum pyr_err store_options_check(const struct pyr_store_options *options,
     return PYR_OK;
 }
 
-static enum pyr_err log_options_check(const struct pyr_log_options *options,
+static enum pyr_err log_options_check(const struct pyr_store *store,
+                                      const struct pyr_log_options *options,
                                       struct pyr_error *reterr)
 {
+    ASSERT(store->loop);
+
     if (options->sync > PYR_SYNC_OS) {
         return err_set(reterr, PYR_ERR_INVALID, "sync: %d is no policy", (int)options->sync);
     }
@@ -102,6 +105,10 @@ static enum pyr_err log_options_check(const struct pyr_log_options *options,
     }
     if (options->hand_over_at_once && options->sync != PYR_SYNC_OS) {
         return err_set(reterr, PYR_ERR_INVALID, "hand_over_at_once: only with PYR_SYNC_OS");
+    }
+    if (options->sync_on_write && store->is_cached) {
+        return err_set(reterr, PYR_ERR_INVALID,
+                       "sync_on_write: only in a store with cache_enabled = false");
     }
     if (options->compression > PYR_COMPRESSION_LZ4) {
         return err_set(reterr, PYR_ERR_INVALID, "compression: %d is none",
@@ -419,7 +426,7 @@ enum pyr_err pyr_store_log(struct pyr_store *store,
     const struct pyr_log_options *given = options ? options : &defaults;
     enum pyr_err err = store_check_fork(store, reterr);
     if (err == PYR_OK) {
-        err = log_options_check(given, reterr);
+        err = log_options_check(store, given, reterr);
     }
     if (err != PYR_OK) {
         return err;

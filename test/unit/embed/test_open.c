@@ -363,6 +363,12 @@ static void spoil_hand_over(struct pyr_log_options *options)
     options->hand_over_at_once = true;
 }
 
+/* The store has its cache: the option would be without effect, and whoever set it relies on it. */
+static void spoil_sync_on_write(struct pyr_log_options *options)
+{
+    options->sync_on_write = true;
+}
+
 static void spoil_compression(struct pyr_log_options *options)
 {
     options->compression = (enum pyr_compression)5;
@@ -380,6 +386,7 @@ TEST(open, names_the_log_option_that_makes_no_sense)
         {"sync", spoil_sync},
         {"sync_interval_ms", spoil_interval},
         {"hand_over_at_once", spoil_hand_over},
+        {"sync_on_write", spoil_sync_on_write},
         {"compression", spoil_compression},
         {"segment_max_size", spoil_segment_small},
     };
