@@ -27,6 +27,44 @@ ROCKSDB_1 = ("peer_rocksdb", "always, 1 thread, 100 B")
 ROCKSDB_64 = ("peer_rocksdb", "always, 64 threads, 100 B")
 ROCKSDB_BATCHES = ("peer_rocksdb", "always, batches of 1000, 100 B")
 
+# What each option does (docs/tuning.md): "<option> = <value>: <what is measured>".
+KEYS = [
+    "backend = posix: append",
+    "backend = posix: append by 64 threads",
+    "cache_enabled = false: append",
+    "cache_enabled = false: append, os",
+    "cache_max_size = 4 MiB: memory after 64 MiB",
+    "cache_max_size = 4 MiB: burst of 256 MiB, os",
+    "max_buffer_time_ms = 10: writes to segments, 1000 appends/s",
+    "max_buffer_time_ms = 10: append",
+    "wal_file_bytes = 4 MiB: journal on the disk after 64 MiB",
+    "wal_file_bytes = 4 MiB: open an empty store",
+    "wal_file_bytes = 4 MiB: open after a kill, 256 MiB appended",
+    "wal_files_max = 2: burst of 256 MiB, files of 8 MiB",
+    "wal_files_max = 2: open after a kill, files of 8 MiB",
+    "scrub_bytes_per_s = 32 MiB: read by the scrub",
+    "scrub_bytes_per_s = 0: read by the scrub",
+    "scrub_interval_ms = 0: passes over a small log in a second",
+    "shards = 4: append by 64 threads, one log",
+    "shards = 4: journals on the disk after 64 MiB",
+    "sync = batch: append",
+    "sync = os: append",
+    "sync_interval_ms = 50: at risk, 1000 appends/s",
+    "hand_over_at_once = true: append, os",
+    "sync_on_write = true: append, cache off",
+    "use_mmap = true: random read of a record",
+    "use_mmap = true: read of all records",
+    "use_mmap = true: read of whole batches",
+    "is_compacted = true: left of 64 MiB of 1000 keys after 2 s",
+    "compression = lz4: segments of 64 MiB of text",
+    "compression = lz4: append of text, os",
+    "compression = lz4: read of all records of text",
+    "segment_max_size = 4 MiB: files of 64 MiB",
+    "segment_max_age_ms = 100: files after 2 s of appends",
+    "retention_ms = 100: left of 64 MiB after 2 s, segments of 4 MiB",
+    "retention_bytes = 16 MiB: left of 64 MiB after 2 s, segments of 4 MiB",
+]
+
 ROWS = [
     entry("machine", DEVICE_CASE, "bench_device"),
     entry("machine", "durable 64 KiB, 1 outstanding", "bench_device"),
@@ -90,3 +128,4 @@ ROWS = [
     entry("P12", "always, 1000 partitions, 64 appenders, 100 B", "bench_partitions", "<=1.2"),
     entry("P12", "always, 1000 partitions, 40000 records/s, p50", "bench_partitions", "<=1.2"),
 ]
+ROWS += [entry("P7", case, "bench_keys") for case in KEYS]
