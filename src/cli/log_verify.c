@@ -109,9 +109,9 @@ static enum pyr_err log_verify(struct verification *verification,
     }
     folder_path(&verification->offline->folder, log->name, folder);
     place_verify(verification, log);
-    enum pyr_err err = segment_verify_folder(
-        verification->offline->io, folder, log->has_row ? log->offset_start : -1,
-        log->has_row ? log->offset_segments : -1, verdict, reterr);
+    enum pyr_err err = segment_verify_folder(verification->offline->io, folder,
+                                             log->has_row ? log->offset_start : -1,
+                                             log->offset_segments, verdict, reterr);
     if (err == PYR_ERR_NOT_FOUND && !log->has_folder) {
         finding_tell(verification, log->name, reterr->message);
         return PYR_OK;

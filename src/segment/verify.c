@@ -25,6 +25,7 @@ struct pass {
     struct segment_point end; /* Of the segment before; the appended history's digest. */
     bool has_end;
     struct bytes_mut buffer;
+    int64_t offset_end; /* What is synced ends here, says the owner; -1: it does not. */
 };
 
 static void find(struct pass *pass, enum pyr_err err, int64_t segment, const char *text)
@@ -34,6 +35,9 @@ static void find(struct pass *pass, enum pyr_err err, int64_t segment, const cha
     ASSERT(pass->verdict);
 
     struct segment_verdict *verdict = pass->verdict;
+    if (pass->offset_end >= 0 && segment >= pass->offset_end) {
+        return; /* What a crash left of it is cut, and comes from the journal again. */
+    }
     if (verdict->finding_count < SEGMENT_FINDINGS_MAX) {
         struct segment_finding *finding = &verdict->findings[verdict->finding_count];
         finding->err = err;
@@ -223,7 +227,9 @@ static enum pyr_err verify_open(struct pass *pass, const struct segment_shape *s
     pass->verdict->records += rebuild.records;
     pass->verdict->bytes += rebuild.bytes_scanned;
     pass->verdict->bytes_behind = rebuild.bytes_behind;
-    if (!is_last) {
+    /* An END point is there before a sync goes past it. */
+    bool must_be_sealed = pass->offset_end < 0 || rebuild.shape.end.offset < pass->offset_end;
+    if (!is_last && must_be_sealed) {
         find_in(pass, offset_base, ".digest", "it is missing or damaged");
     }
     pass->end = rebuild.shape.end;
@@ -288,7 +294,10 @@ enum pyr_err segment_verify_folder(struct io *io,
     ASSERT(ret_verdict);
 
     char text[PATH_BYTES_MAX + 64];
-    struct pass pass = {.io = io, .folder = folder, .verdict = ret_verdict};
+    struct pass pass = {.io = io,
+                        .folder = folder,
+                        .verdict = ret_verdict,
+                        .offset_end = offset_end};
     *ret_verdict = (struct segment_verdict){.offset_start = -1};
     enum pyr_err err = segment_log_identify(io, folder, &ret_verdict->metadata, reterr);
     if (err == PYR_ERR_CORRUPT) {

@@ -44,7 +44,7 @@ struct segment_verdict {
  * Fails only if it cannot look (PYR_ERR_NOT_FOUND, PYR_ERR_IO, PYR_ERR_NO_MEMORY); damage is a
  * finding. The end of the last segment is where its good batches end, since only the owner knows
  * more; the owner says that @offset_start to @offset_end are there (negative: it does not say), and
- * less is a finding.
+ * less is a finding; damage in segments behind that is none.
  */
 MUST_CHECK enum pyr_err segment_verify_folder(struct io *io,
                                               const char *folder,
