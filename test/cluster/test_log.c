@@ -37,8 +37,8 @@ static void check_end(struct program *program, int status, const char *message)
 
 static void check_contains(const char *text, const char *part)
 {
-    if (!strstr(text, part)) {
-        CHECK_TEXT(text, part);
+    if (!text || !strstr(text, part)) {
+        CHECK_TEXT(text ? text : "", part);
     }
 }
 
