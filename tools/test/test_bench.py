@@ -34,8 +34,9 @@ class TestBench(unittest.TestCase):
                                  [(figure(1234567, p50=0.123, against="raw", against_value=2e6),
                                    None)])
         row = bench.table([line])[2]
-        self.assertEqual(row, "| N2 | c | 1,230,000 records/s | 0.62x raw (2,000,000) | 0.123 |  "
+        self.assertEqual(row, "| N2 | c | 1,230,000 records/s | 0.62x raw, 2,000,000 records/s | 0.123 |  "
                          "| value>=2000000 | **missed** |")
+        self.assertEqual(bench.figure_text(1234567890, "bytes/s"), "1.23 GB/s")
         slow = bench.median_line(ENTRY, [(figure(1, against="raw", against_value=9), None)])
         self.assertIn(r"| \<=1.25 | **missed** |", bench.table([slow])[2])
 
