@@ -44,18 +44,10 @@ static void open_filled(struct embedded *embedded,
                &error, "open");
 }
 
-static struct pyr_reader *reader_at(struct embedded *embedded, int64_t offset)
-{
-    struct pyr_reader *reader = NULL;
-    struct pyr_error error;
-    bench_must(pyr_reader_open(embedded->log, offset, &reader, &error), &error, "open a reader");
-    return reader;
-}
-
 /* Read every record once; return how many there were. */
 static uint64_t pass_records(struct embedded *embedded)
 {
-    struct pyr_reader *reader = reader_at(embedded, PYR_READ_FIRST);
+    struct pyr_reader *reader = embedded_reader(embedded, PYR_READ_FIRST);
     struct pyr_error error;
     uint64_t seen = 0;
     for (int64_t offset = 0; offset < RECORDS_TOTAL; offset++) {
@@ -69,23 +61,6 @@ static uint64_t pass_records(struct embedded *embedded)
     bench_use(seen);
     pyr_reader_close(reader);
     return (uint64_t)RECORDS_TOTAL;
-}
-
-/* Read every batch once; return how many bytes there were. */
-static uint64_t pass_bytes(struct embedded *embedded)
-{
-    struct pyr_reader *reader = reader_at(embedded, PYR_READ_FIRST);
-    struct pyr_error error;
-    uint64_t bytes_total = 0;
-    while (pyr_reader_position(reader).offset < RECORDS_TOTAL) {
-        const void *data = NULL;
-        size_t bytes = 0;
-        bench_must(pyr_reader_next_bytes(reader, 0, &data, &bytes, &error), &error, "read");
-        bench_use(((const uint8_t *)data)[bytes - 1]);
-        bytes_total += bytes;
-    }
-    pyr_reader_close(reader);
-    return bytes_total;
 }
 
 static void run_passes(const char *name,
@@ -119,7 +94,7 @@ static void sequential_records(const char *name, const struct bench_options *opt
 
 static void sequential_bytes(const char *name, const struct bench_options *options)
 {
-    run_passes(name, options, pass_bytes, "bytes/s");
+    run_passes(name, options, embedded_pass_bytes, "bytes/s");
 }
 
 static void random_records(const char *name, const struct bench_options *options)
@@ -127,8 +102,8 @@ static void random_records(const char *name, const struct bench_options *options
     struct embedded embedded;
     struct embedded_options wanted;
     open_filled(&embedded, options, &wanted);
-    (void)pass_bytes(&embedded);
-    struct pyr_reader *reader = reader_at(&embedded, PYR_READ_FIRST);
+    (void)embedded_pass_bytes(&embedded);
+    struct pyr_reader *reader = embedded_reader(&embedded, PYR_READ_FIRST);
     struct histogram *latency = bench_histogram();
     struct prng prng = prng_of(RANDOM_SEED, 1);
 

@@ -92,6 +92,38 @@ void embedded_append(struct embedded *embedded)
     bench_must(err, &error, "append");
 }
 
+struct pyr_reader *embedded_reader(struct embedded *embedded, int64_t offset)
+{
+    struct pyr_reader *reader = NULL;
+    struct pyr_error error;
+    bench_must(pyr_reader_open(embedded->log, offset, &reader, &error), &error, "open a reader");
+    return reader;
+}
+
+int64_t embedded_end(struct embedded *embedded)
+{
+    struct pyr_log_stat stat;
+    pyr_log_stat(embedded->log, &stat);
+    return stat.offset_end;
+}
+
+uint64_t embedded_pass_bytes(struct embedded *embedded)
+{
+    struct pyr_reader *reader = embedded_reader(embedded, PYR_READ_FIRST);
+    struct pyr_error error;
+    int64_t end = embedded_end(embedded);
+    uint64_t bytes_total = 0;
+    while (pyr_reader_position(reader).offset < end) {
+        const void *data = NULL;
+        size_t bytes = 0;
+        bench_must(pyr_reader_next_bytes(reader, 0, &data, &bytes, &error), &error, "read");
+        bench_use(((const uint8_t *)data)[bytes - 1]);
+        bytes_total += bytes;
+    }
+    pyr_reader_close(reader);
+    return bytes_total;
+}
+
 void embedded_close(struct embedded *embedded,
                     const struct bench_options *options,
                     const struct embedded_options *wanted)

@@ -59,6 +59,15 @@ void embedded_warm(struct embedded *embedded,
 /** Append all records as one batch and wait for the policy. Ends the program if it fails. */
 void embedded_append(struct embedded *embedded);
 
+/** Return a reader of the log from @offset on. Gives: pyr_reader_close. */
+struct pyr_reader *embedded_reader(struct embedded *embedded, int64_t offset);
+
+/** Return one past the last offset of the log. */
+int64_t embedded_end(struct embedded *embedded);
+
+/** Read every batch once; return how many bytes there were. */
+uint64_t embedded_pass_bytes(struct embedded *embedded);
+
 /** Close the store and remove its folder. */
 void embedded_close(struct embedded *embedded,
                     const struct bench_options *options,

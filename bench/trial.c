@@ -371,28 +371,12 @@ double trial_recovery_ms(struct trial *trial)
 
 /* -- Reading -- */
 
-static struct pyr_reader *reader_at_first(struct trial *trial)
-{
-    struct pyr_reader *reader = NULL;
-    struct pyr_error error;
-    bench_must(pyr_reader_open(trial->embedded.log, PYR_READ_FIRST, &reader, &error), &error,
-               "open a reader");
-    return reader;
-}
-
-static int64_t log_end(struct trial *trial)
-{
-    struct pyr_log_stat stat;
-    pyr_log_stat(trial->embedded.log, &stat);
-    return stat.offset_end;
-}
-
 /* Read each record once; return how many there are. */
 static uint64_t pass_records(struct trial *trial)
 {
-    struct pyr_reader *reader = reader_at_first(trial);
+    struct pyr_reader *reader = embedded_reader(&trial->embedded, PYR_READ_FIRST);
     struct pyr_error error;
-    int64_t end = log_end(trial);
+    int64_t end = embedded_end(&trial->embedded);
     uint64_t seen = 0;
     for (int64_t offset = 0; offset < end; offset++) {
         struct pyr_record record;
@@ -404,22 +388,9 @@ static uint64_t pass_records(struct trial *trial)
     return (uint64_t)end;
 }
 
-/* Read each batch once; return how many bytes there are. */
 static uint64_t pass_bytes(struct trial *trial)
 {
-    struct pyr_reader *reader = reader_at_first(trial);
-    struct pyr_error error;
-    int64_t end = log_end(trial);
-    uint64_t bytes_total = 0;
-    while (pyr_reader_position(reader).offset < end) {
-        const void *data = NULL;
-        size_t bytes = 0;
-        bench_must(pyr_reader_next_bytes(reader, 0, &data, &bytes, &error), &error, "read");
-        bench_use(((const uint8_t *)data)[bytes - 1]);
-        bytes_total += bytes;
-    }
-    pyr_reader_close(reader);
-    return bytes_total;
+    return embedded_pass_bytes(&trial->embedded);
 }
 
 /* Fill the log, open it again so that its segments are read, and pass through it for a while.
@@ -456,9 +427,9 @@ double trial_read_random_us(struct trial *trial)
     fill(trial);
     (void)trial_reopen(trial);
     (void)pass_bytes(trial);
-    struct pyr_reader *reader = reader_at_first(trial);
+    struct pyr_reader *reader = embedded_reader(&trial->embedded, PYR_READ_FIRST);
     struct prng prng = prng_of(READ_SEED, 1);
-    uint64_t end = (uint64_t)log_end(trial);
+    uint64_t end = (uint64_t)embedded_end(&trial->embedded);
     uint64_t limit_ns = (uint64_t)(trial->seconds * NS_A_SECOND);
     uint64_t begin_ns = bench_begin();
     uint64_t now_ns = begin_ns;

@@ -6,10 +6,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATHS = 8, PATH_BYTES = 512, TEXT_BYTES = 64 };
+enum { PATHS = 8, PATH_BYTES = 512, TEXT_BYTES = 64, THREADS_MAX = 16 };
 
 void embed_check(enum pyr_err actual,
                  enum pyr_err expected,
@@ -167,4 +168,41 @@ int embed_reap(pid_t child)
         CHECK_INT(errno, EINTR);
     }
     return status;
+}
+
+/* -- A crowd -- */
+
+struct crowd_writer {
+    pthread_t thread;
+    struct pyr_log **logs;
+    int count;
+    int rounds;
+    enum pyr_err err;
+};
+
+static void *crowd_run(void *ctx)
+{
+    struct crowd_writer *writer = ctx;
+    for (int round = 0; round < writer->rounds && writer->err == PYR_OK; round++) {
+        const struct pyr_record record = {.value = &round, .value_bytes = sizeof round};
+        for (int index = 0; index < writer->count && writer->err == PYR_OK; index++) {
+            writer->err = pyr_log_append(writer->logs[index], &record, NULL, NULL);
+        }
+    }
+    return NULL;
+}
+
+void embed_append_crowd(struct pyr_log **logs, int count, int threads, int rounds)
+{
+    struct crowd_writer writers[THREADS_MAX];
+    CHECK(threads <= THREADS_MAX);
+    for (int index = 0; index < threads; index++) {
+        struct crowd_writer *writer = &writers[index];
+        *writer = (struct crowd_writer){.logs = logs, .count = count, .rounds = rounds};
+        CHECK_INT(pthread_create(&writer->thread, NULL, crowd_run, writer), 0);
+    }
+    for (int index = 0; index < threads; index++) {
+        CHECK_INT(pthread_join(writers[index].thread, NULL), 0);
+        CHECK_INT(writers[index].err, PYR_OK);
+    }
 }

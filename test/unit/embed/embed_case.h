@@ -54,6 +54,10 @@ struct pyr_receipt embed_append(struct pyr_log *log, const char *text);
 /** Append @count records, "record <first>" and so on. */
 void embed_append_numbered(struct pyr_log *log, int64_t first, int64_t count);
 
+/** Append @rounds records to each of @count logs, from @threads threads at once, and check that all
+ * were taken. */
+void embed_append_crowd(struct pyr_log **logs, int count, int threads, int rounds);
+
 /** Check that @reader's next record is @text at @offset. */
 void embed_expect(struct pyr_reader *reader, int64_t offset, const char *text);
 

@@ -4,7 +4,6 @@
  *
  * What a crash in the middle of a change leaves stands in fault/test_shards.c.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -51,24 +50,6 @@ static void logs_close(struct pyr_log **logs)
     }
 }
 
-struct writer {
-    pthread_t thread;
-    struct pyr_log **logs;
-    enum pyr_err err;
-};
-
-static void *write_everywhere(void *ctx)
-{
-    struct writer *writer = ctx;
-    for (int round = 0; round < ROUNDS && writer->err == PYR_OK; round++) {
-        const struct pyr_record record = {.value = &round, .value_bytes = sizeof round};
-        for (int index = 0; index < LOGS && writer->err == PYR_OK; index++) {
-            writer->err = pyr_log_append(writer->logs[index], &record, NULL, NULL);
-        }
-    }
-    return NULL;
-}
-
 /* EMB-1 to EMB-3 hold for many journals too: whoever drives, drives all of them. */
 TEST(shards, serve_many_threads_from_one_loop)
 {
@@ -76,17 +57,7 @@ TEST(shards, serve_many_threads_from_one_loop)
     struct pyr_log *logs[LOGS];
     struct pyr_error error = {0};
     logs_open(store, logs);
-    struct writer writers[WRITERS];
-
-    for (int index = 0; index < WRITERS; index++) {
-        writers[index] = (struct writer){.logs = logs};
-        CHECK_INT(pthread_create(&writers[index].thread, NULL, write_everywhere, &writers[index]),
-                  0);
-    }
-    for (int index = 0; index < WRITERS; index++) {
-        CHECK_INT(pthread_join(writers[index].thread, NULL), 0);
-        CHECK_INT(writers[index].err, PYR_OK);
-    }
+    embed_append_crowd(logs, LOGS, WRITERS, ROUNDS);
 
     CHECK_INT(shards_of(store), 3);
     CHECK(strstr(pyr_store_describe(store), ", 3 shards") != NULL);

@@ -12,24 +12,6 @@
 
 enum { LOGS = 16, WRITERS = 4, ROUNDS = 60 };
 
-struct writer {
-    pthread_t thread;
-    struct pyr_log **logs;
-    enum pyr_err err;
-};
-
-static void *write_everywhere(void *ctx)
-{
-    struct writer *writer = ctx;
-    for (int round = 0; round < ROUNDS && writer->err == PYR_OK; round++) {
-        const struct pyr_record record = {.value = &round, .value_bytes = sizeof round};
-        for (int index = 0; index < LOGS && writer->err == PYR_OK; index++) {
-            writer->err = pyr_log_append(writer->logs[index], &record, NULL, NULL);
-        }
-    }
-    return NULL;
-}
-
 /* Many logs of different policies share one journal; none waits for ever for another. */
 TEST(store, serves_many_logs_and_threads)
 {
@@ -42,16 +24,7 @@ TEST(store, serves_many_logs_and_threads)
         CHECK_OK(pyr_store_log(store, "t", (uint32_t)index, &options, &logs[index], &error), error);
         CHECK(pyr_log_store(logs[index]) == store);
     }
-    struct writer writers[WRITERS];
-    for (int index = 0; index < WRITERS; index++) {
-        writers[index] = (struct writer){.logs = logs};
-        CHECK_INT(pthread_create(&writers[index].thread, NULL, write_everywhere, &writers[index]),
-                  0);
-    }
-    for (int index = 0; index < WRITERS; index++) {
-        CHECK_INT(pthread_join(writers[index].thread, NULL), 0);
-        CHECK_INT(writers[index].err, PYR_OK);
-    }
+    embed_append_crowd(logs, LOGS, WRITERS, ROUNDS);
 
     for (int index = 0; index < LOGS; index++) {
         CHECK_OK(pyr_log_sync(logs[index], &error), error);
