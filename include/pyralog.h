@@ -154,7 +154,7 @@ struct pyr_log_options {
     bool is_compacted;  /* Keep the newest record of each key rather than all. */
     enum pyr_compression compression;
     uint64_t segment_max_size;   /* Bytes of a segment file; at most 2 GiB - 1. */
-    uint64_t segment_max_age_ms; /* Roll a segment older than this; 0: never. */
+    uint64_t segment_max_age_ms; /* Roll a segment older than this, used or not; 0: never. */
     uint64_t retention_ms;       /* Delete segments older than this by the log's clock; 0: never. */
     uint64_t retention_bytes;    /* Delete oldest segments above this; 0: never. */
     const struct pyr_store_options *store; /* pyr_log_open: the store's options, or NULL. */

@@ -274,8 +274,10 @@
 #define SCRUB_BYTES_PER_S_MAX     ((uint64_t)(1024 * GIB))
 #define SCRUB_INTERVAL_MS_DEFAULT UINT64_C(604800000)
 
-/* How often log starts are looked at. */
-#define RETENTION_LOOK_NS UINT64_C(1000000000)
+/* How often log starts are looked at, at the most; and at the least, while something waits for a
+ * time: the wall clock may be set forward meanwhile. */
+#define RETENTION_LOOK_NS     UINT64_C(1000000000)
+#define RETENTION_LOOK_MAX_NS UINT64_C(60000000000)
 
 /* How soon a write that met a full disk is tried again. */
 #define DISK_FULL_RETRY_NS UINT64_C(100000000)

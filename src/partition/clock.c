@@ -4,8 +4,9 @@
  *
  * Expiry is judged only by the log's clock, never by a client's timestamp and never by a wall clock
  * that jumps. The clock is the newest stamp; a stamp is a control batch, written just ahead of an
- * append when the newest is over a second old, and alone when something waits to expire. Stamps
- * never go back.
+ * append when the newest is over a second old, and alone when by what it would say a segment
+ * expires or is too old to be written to. Stamps never go back. Stamps alone are no reason for a
+ * stamp: a log that holds nothing else rests.
  *
  *      wall clock near (stamp + monotonic time since)?   yes: the stamp is the wall clock
  *                                                        no, over an hour off: it is held back, and
@@ -43,6 +44,14 @@ void clock_begin(struct partition *partition, bool accepts_step)
     if (partition->clock_ms == 0 || accepts_step) {
         partition->clock_base_ms = io_now_wall_ms(io);
     }
+    /* A segment of one offset is the stamp that began it, as far as a start can tell: if that is
+     * wrong, it is left for its age by the next append only. */
+    struct segment_end end = segment_log_end(partition->segments);
+    if (partition->stamps_end == 0 && partition->clock_ms > 0 &&
+        end.offset == partition->offset_end && end.offset - end.segment == 1) {
+        partition->stamps_start = end.segment;
+        partition->stamps_end = end.offset;
+    }
 }
 
 int64_t clock_now_ms(struct partition *partition)
@@ -77,6 +86,41 @@ bool clock_is_due(struct partition *partition)
     return has_use && clock_now_ms(partition) - partition->clock_ms > CLOCK_STAMP_MS;
 }
 
+/* Return whether nothing but stamps lies from @offset on. */
+static bool is_stamps(const struct partition *partition, int64_t offset)
+{
+    ASSERT(partition->stamps_start <= partition->stamps_end);
+    ASSERT(partition->stamps_end <= partition->offset_end);
+
+    return partition->stamps_end == partition->offset_end && offset >= partition->stamps_start;
+}
+
+int64_t clock_wanted_ms(const struct partition *partition)
+{
+    ASSERT(partition->clock_ms >= 0);
+    ASSERT(partition->offset_start <= partition->offset_end);
+
+    const struct partition_options *options = &partition->options;
+    int64_t wanted_ms = INT64_MAX;
+    if (is_stamps(partition, partition->offset_start) ||
+        partition->offset_start == partition->offset_end) {
+        return INT64_MAX;
+    }
+    if (options->retention_ms > 0) {
+        /* Without a stamp nothing has an age: it begins with the first one. */
+        wanted_ms = partition->clock_ms == 0
+                        ? 0
+                        : segment_retention_due_ms(partition->segments, partition->offset_start,
+                                                   retention_age_ms(partition));
+    }
+    int64_t base = 0;
+    int64_t roll_ms = segment_roll_due_ms(partition->segments, &base);
+    /* What is not written yet rolls by its own stamp, or is looked at when it is written. */
+    bool may_roll =
+        partition->offset_written == partition->offset_end && !is_stamps(partition, base);
+    return may_roll && roll_ms < wanted_ms ? roll_ms : wanted_ms;
+}
+
 enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
 {
     ASSERT(!cache_is_reserved(&partition->cached));
@@ -108,6 +152,8 @@ enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
         return err;
     }
     partition->clock_ms = now_ms;
+    partition->stamps_start = offset == partition->stamps_end ? partition->stamps_start : offset;
+    partition->stamps_end = partition->offset_end;
     return PYR_OK;
 }
 

@@ -3,7 +3,8 @@
  * partition/compaction - when a compacted log is rewritten to the newest record of each key.
  *
  * The segment room does the work in steps (segment/compact.h); here is when it begins and who runs
- * the steps: a slot of background work, one step at a time, so that appends and reads go on. A
+ * the steps: a slot of background work, one step at a time, so that appends and reads go on. All
+ * logs are looked at together with their starts (retention.c), also in a shard that is idle. A
  * compaction begins when half of the log's bytes came after the last one, and touches only segments
  * below the one that a durable checkpoint ends in: recovery never meets a rewritten batch in the
  * journal's range, and never puts the checkpoint's tail into a file that was rewritten.
@@ -17,17 +18,33 @@
 #include "segment/compact.h"
 
 /* Return whether enough is new in @partition. */
-static bool compaction_is_due(const struct partition *partition)
+static bool compaction_is_worth_it(const struct partition *partition)
 {
     ASSERT(partition->segments);
-    ASSERT(partition->claim_durable <= partition->claim_written);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     uint64_t bytes = segment_log_bytes(partition->segments);
     bool has_more = bytes > partition->compacted_bytes;
     return partition->options.is_compacted && has_more &&
-           partition->claim_durable > partition->cleaned_to &&
            2 * (bytes - partition->compacted_bytes) >= bytes;
+}
+
+/* Have a checkpoint made if it would let more of @partition be compacted, and nobody appends: in a
+ * busy shard one comes by itself, in another it may never. */
+static void compaction_ask(struct partition *partition)
+{
+    ASSERT(partition->claim_durable <= partition->claim_written);
+    ASSERT(!partition->compact);
+
+    struct shard *shard = partition->shard;
+    if (segment_log_end(partition->segments).segment <= partition->claim_durable) {
+        return;
+    }
+    if (shard_is_unused(shard)) {
+        shard_checkpoint_request(shard);
+    } else {
+        shard->wants_look = true;
+    }
 }
 
 /* Return the memory for the keys of @partition: a small log needs little, and clearing it takes the
@@ -122,8 +139,11 @@ static void compactions_look(struct shard *shard)
 
     shard->compactions = 0;
     for (struct partition *at = shard->partitions; at; at = at->next) {
-        if (!at->compact && !at->is_deleting && compaction_is_due(at)) {
+        bool is_worth_it = !at->compact && !at->is_deleting && compaction_is_worth_it(at);
+        if (is_worth_it && at->claim_durable > at->cleaned_to) {
             compaction_begin(at);
+        } else if (is_worth_it) {
+            compaction_ask(at);
         }
         shard->compactions += at->compact ? 1 : 0;
     }

@@ -257,6 +257,7 @@ static void append_apply(struct partition *partition, struct work *work)
     struct shard *shard = partition->shard;
     struct pyr_error error;
     uint64_t bytes = work->as.append.bytes_taken;
+    bool is_cut = work->as.append.is_full; /* It ended with the segment. */
     enum pyr_err err = segment_append_apply(partition->segments, &work->as.append, &error);
     parts_release(&work->parts);
     if (err == PYR_ERR_DISK_FULL) {
@@ -277,8 +278,9 @@ static void append_apply(struct partition *partition, struct work *work)
     partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
     dirty_unlink(shard, partition);
     if (partition->cached.bytes_unwritten > 0) {
-        partition->dirty_since_ns = io_now_mono_ns(shard->io);
-        dirty_link(shard, partition, partition->is_large);
+        /* What the segment had no room for is as old as before, and goes on at once. */
+        partition->dirty_since_ns = is_cut ? partition->dirty_since_ns : io_now_mono_ns(shard->io);
+        dirty_link(shard, partition, is_cut || partition->is_large);
     }
     shard_disk_has_room(shard);
     partition_commit_written(partition);

@@ -19,6 +19,7 @@ static void shard_free(struct shard *shard)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     shard_scrub_end(shard);
+    shard_idle_end(shard);
     deleted_free(shard);
     while (shard->deleted_held) {
         struct partition *partition = shard->deleted_held;
@@ -111,6 +112,7 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->options = *options;
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
     shard->deleted_timer.deadline_ns = IO_TIME_NEVER;
+    shard->idle_timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
     warm_init(&shard->warm, loop, &shard->cache);
     segment_files_init(&shard->files, io,
@@ -145,6 +147,7 @@ enum pyr_err shard_open(struct io_loop *loop,
     }
     shard_describe_build(shard);
     shard_scrub_begin(shard);
+    shard_idle_begin(shard);
     *ret_report = report;
     *ret_shard = shard;
     return PYR_OK;
@@ -358,6 +361,7 @@ enum pyr_err shard_partition_open(struct shard *shard,
                           (int64_t)options->segment_age_ms, options->use_mmap);
     clock_begin(partition, shard->options.accepts_clock_step);
     partition->is_held = true;
+    shard_look_soon(shard); /* Its options may want something. */
     *ret_partition = partition;
     return PYR_OK;
 }

@@ -106,7 +106,8 @@ struct partition {
     int64_t clock_ms;       /* The newest stamp. */
     int64_t clock_base_ms;  /* What it was, */
     uint64_t clock_mono_ns; /* at this time of the monotonic clock. */
-    bool is_clock_late;     /* The last stamp found no room. */
+    int64_t stamps_start;   /* From here to the next, nothing but stamps was appended. */
+    int64_t stamps_end;     /* Where the newest of them ends. */
     bool is_clock_held;     /* The wall clock has stepped, and is not believed. */
 
     /* Compaction, see compaction.c. */

@@ -2,6 +2,9 @@
 /*
  * partition/retention - moving the log start, and removing what lies below it.
  *
+ * All logs are looked at when the shard is turned, at most once a second; idle.c has it turned when
+ * nobody does.
+ *
  *     1. the new start is decided: by age or bytes, or by a caller (delete before)
  *     2. a checkpoint that says so is made durable; readers are refused below it from the first
  * moment
@@ -39,6 +42,32 @@ enum pyr_err partition_delete_before(struct partition *partition,
     return PYR_OK;
 }
 
+int64_t retention_age_ms(const struct partition *partition)
+{
+    ASSERT(partition->segments);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
+    uint64_t age_ms = partition->options.retention_ms;
+    return age_ms < (uint64_t)INT64_MAX ? (int64_t)age_ms : INT64_MAX;
+}
+
+/* Append a stamp if by what it says something expires or rolls, and what is there does not say so
+ * already. Nobody appends, or a stamp would come by itself. */
+static void retention_stamp(struct partition *partition)
+{
+    ASSERT(partition->segments);
+    ASSERT(!partition->is_deleting);
+
+    int64_t wanted_ms = clock_wanted_ms(partition);
+    if (wanted_ms == INT64_MAX || cache_is_reserved(&partition->cached) ||
+        !clock_is_due(partition) || clock_now_ms(partition) < wanted_ms) {
+        return;
+    }
+    if (clock_stamp(partition, NULL) == PYR_OK) {
+        shard_kick(partition->shard);
+    } /* Else there is no room: at the next look. */
+}
+
 /* Decide whether age or bytes move the start of @partition. */
 static void retention_decide(struct partition *partition)
 {
@@ -46,16 +75,15 @@ static void retention_decide(struct partition *partition)
     ASSERT(partition->offset_written <= partition->offset_end);
 
     const struct partition_options *options = &partition->options;
-    if (partition->is_deleting || (options->retention_ms == 0 && options->retention_bytes == 0)) {
+    if (partition->is_deleting) {
         return;
     }
-    if (clock_is_due(partition) && partition->offset_end > partition->offset_start &&
-        !cache_is_reserved(&partition->cached)) {
-        partition->is_clock_late =
-            clock_stamp(partition, NULL) != PYR_OK; /* Until the next look. */
+    retention_stamp(partition);
+    if (options->retention_ms == 0 && options->retention_bytes == 0) {
+        return;
     }
     const struct segment_retention retention = {.clock_ms = partition->clock_ms,
-                                                .age_max_ms = (int64_t)options->retention_ms,
+                                                .age_max_ms = retention_age_ms(partition),
                                                 .bytes_max = options->retention_bytes,
                                                 .offset_limit = partition->offset_committed};
     int64_t start = segment_retention_start(partition->segments, &retention);
@@ -63,6 +91,21 @@ static void retention_decide(struct partition *partition)
         enum pyr_err err = partition_delete_before(partition, start, NULL);
         ASSERT(err == PYR_OK);
     }
+}
+
+uint64_t retention_due_ns(struct partition *partition, uint64_t now_ns)
+{
+    ASSERT(partition->segments);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
+    int64_t wanted_ms = partition->is_deleting ? INT64_MAX : clock_wanted_ms(partition);
+    if (wanted_ms == INT64_MAX) {
+        return IO_TIME_NEVER;
+    }
+    int64_t now_ms = clock_now_ms(partition);
+    uint64_t wait_ms = wanted_ms > now_ms ? (uint64_t)(wanted_ms - now_ms) : 0;
+    return wait_ms < RETENTION_LOOK_MAX_NS / 1000000 ? now_ns + wait_ms * 1000000
+                                                     : now_ns + RETENTION_LOOK_MAX_NS;
 }
 
 void retention_checkpoint_done(struct shard *shard)
@@ -113,9 +156,12 @@ void shard_retention_step(struct shard *shard)
         return;
     }
     bool has_removals = false;
+    uint64_t due_ns = IO_TIME_NEVER;
     for (struct partition *at = shard->partitions; at; at = at->next) {
         if (is_due && !shard->is_stopping) {
             retention_decide(at);
+            uint64_t log_due_ns = retention_due_ns(at, now_ns);
+            due_ns = log_due_ns < due_ns ? log_due_ns : due_ns;
         }
         struct work *work = at->has_removal && !at->is_deleting ? shard_work_free(shard) : NULL;
         if (work && retention_plan_removal(at, work)) {
@@ -124,4 +170,7 @@ void shard_retention_step(struct shard *shard)
         has_removals |= at->has_removal;
     }
     shard->has_removals = has_removals;
+    if (is_due) {
+        shard_looked(shard, due_ns);
+    }
 }

@@ -100,6 +100,12 @@ struct shard {
     uint32_t compactions;      /* Logs that are being compacted. */
     bool has_removals;         /* Some log has segments to remove. */
 
+    /* What wakes a shard that nobody touches; see idle.c. */
+    struct io_timer idle_timer;
+    uint64_t idle_progress; /* `progress` when the timer was last set for it. */
+    uint64_t idle_position; /* `position_end` at the last look. */
+    bool wants_look;        /* The next one is to come as soon as it may. */
+
     bool is_disk_full; /* Appends are refused until a write to a segment, or a checkpoint, goes
                           through again. */
     char disk_full_reason[256];
@@ -136,6 +142,31 @@ bool retention_plan_removal(struct partition *partition, struct work *work);
 
 /** Look at the log starts if it is time, and start removals. */
 void shard_retention_step(struct shard *shard);
+
+/** Return the age past which @partition's segments expire, in milliseconds. */
+int64_t retention_age_ms(const struct partition *partition);
+
+/** Return when @partition may want a look again, at @now_ns; IO_TIME_NEVER: not before something
+ * happens to it. */
+uint64_t retention_due_ns(struct partition *partition, uint64_t now_ns);
+
+/** Let the first look of a shard that nobody touches be due. */
+void shard_idle_begin(struct shard *shard);
+
+/** Stop the timer. */
+void shard_idle_end(struct shard *shard);
+
+/** Have the shard turned for its next look, as soon as that may be. */
+void shard_look_soon(struct shard *shard);
+
+/** Note that all logs were looked at, and that one wants it again at @due_ns. */
+void shard_looked(struct shard *shard, uint64_t due_ns);
+
+/** Have the shard turned for its next look if something happened since the last one. */
+void shard_idle_step(struct shard *shard);
+
+/** Return whether nothing was appended since the last look. */
+bool shard_is_unused(const struct shard *shard);
 
 /** Begin compactions that are due, if it is time to look, and run the next steps of those under
  * way. */
@@ -174,6 +205,10 @@ int64_t clock_now_ms(struct partition *partition);
 
 /** Return whether @partition expires by time and its newest stamp is over a second old. */
 bool clock_is_due(struct partition *partition);
+
+/** Return what the log's clock has to show for something of @partition to expire, or to be rolled
+ * by age; INT64_MAX: nothing will by time alone. */
+int64_t clock_wanted_ms(const struct partition *partition);
 
 /** Append a stamp. Nobody has room reserved. Errors as partition_append. */
 MUST_CHECK enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr);

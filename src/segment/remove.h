@@ -96,6 +96,16 @@ struct segment_retention {
 int64_t segment_retention_start(const struct segment_log *log,
                                 const struct segment_retention *retention);
 
+/** Return what the log's clock has to show for the first segment that ends past @offset_start to be
+ * older than @age_max_ms; INT64_MAX if that is the last one, which always stays, or has no time. */
+int64_t segment_retention_due_ms(const struct segment_log *log,
+                                 int64_t offset_start,
+                                 int64_t age_max_ms);
+
+/** Return what the log's clock has to show for the last segment to be left for its age by the next
+ * append, and in *@ret_base that segment's base; INT64_MAX if it holds nothing, or never. */
+int64_t segment_roll_due_ms(const struct segment_log *log, int64_t *ret_base);
+
 /**
  * Plan to remove the segments that lie whole below the log's start, which the owner has made
  * durable. Returns false if there is none, or other work has them. They leave the list at once;

@@ -58,6 +58,38 @@ int64_t segment_retention_start(const struct segment_log *log,
     return start;
 }
 
+int64_t segment_retention_due_ms(const struct segment_log *log,
+                                 int64_t offset_start,
+                                 int64_t age_max_ms)
+{
+    ASSERT(log->count <= log->capacity);
+    ASSERT(age_max_ms > 0);
+
+    int64_t clock_ms = first_clock_ms(log);
+    for (size_t index = 0; index + 1 < log->count; index++) {
+        const struct segment_shape *shape = &log->rows[index]->shape;
+        clock_ms = shape->end.clock_ms > clock_ms ? shape->end.clock_ms : clock_ms;
+        if (shape->end.offset > offset_start) {
+            return clock_ms < INT64_MAX - age_max_ms ? clock_ms + age_max_ms + 1 : INT64_MAX;
+        }
+    }
+    return INT64_MAX;
+}
+
+int64_t segment_roll_due_ms(const struct segment_log *log, int64_t *ret_base)
+{
+    ASSERT(log->count <= log->capacity);
+    ASSERT(ret_base);
+
+    const struct segment *last = log->count > 0 ? log->rows[log->count - 1] : NULL;
+    if (!last || last->shape.end.position == 0 || log->age_max_ms <= 0) {
+        return INT64_MAX;
+    }
+    *ret_base = last->shape.identity.offset_base;
+    int64_t clock_ms = last->shape.start.clock_ms;
+    return clock_ms < INT64_MAX - log->age_max_ms ? clock_ms + log->age_max_ms : INT64_MAX;
+}
+
 bool segment_removal_plan(struct segment_log *log, struct segment_removal *job)
 {
     ASSERT(job);

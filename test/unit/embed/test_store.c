@@ -4,8 +4,10 @@
  *
  * Covers embed/store.c and embed/delete.c beside what the other files of this folder show of them.
  */
+#include <glob.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "embed_case.h"
@@ -177,4 +179,85 @@ TEST(store, stands_beside_another_one)
 
     embed_expect_numbered(two, 0, 6);
     pyr_log_close(two);
+}
+
+/* -- Left alone -- */
+
+/* Return the bytes of the files of the store in @folder that match @pattern. */
+static int64_t bytes_of_files(const char *folder, const char *pattern)
+{
+    glob_t found;
+    int error = glob(embed_path(folder, pattern), 0, NULL, &found);
+    CHECK(error == 0 || error == GLOB_NOMATCH);
+    int64_t bytes = 0;
+    for (size_t index = 0; error == 0 && index < found.gl_pathc; index++) {
+        struct stat found_stat;
+        /* It may have gone since. */
+        bytes += stat(found.gl_pathv[index], &found_stat) == 0 ? (int64_t)found_stat.st_size : 0;
+    }
+    globfree(&found);
+    return bytes;
+}
+
+/* Append @count records of one key to @log, without waiting for each. */
+static void append_many(struct pyr_log *log, int count)
+{
+    struct pyr_error error;
+    struct pyr_record record = embed_record("the only key has a value of forty bytes.");
+    record.key = "k";
+    record.key_bytes = 1;
+    for (int number = 0; number < count; number++) {
+        CHECK_OK(pyr_log_append_start(log, &record, 1, NULL, &error), error);
+    }
+    CHECK_OK(pyr_log_sync(log, &error), error);
+}
+
+/* A store that nobody calls any more goes on: what is too old goes, the segment that was written to
+ * is left for its age and goes as well, and a log of keys is compacted. A second or two is what it
+ * takes by its nature, since logs are looked at once a second. */
+TEST(store, looks_after_itself)
+{
+    char folder[256];
+    (void)snprintf(folder, sizeof folder, "%s/data", case_folder());
+    struct pyr_store_options store_options;
+    struct pyr_store *store = NULL;
+    struct pyr_log_options options;
+    struct pyr_error error;
+    embed_store_options(&store_options);
+    store_options.max_buffer_time_ms = 20;
+    CHECK_OK(pyr_store_open(folder, &store_options, &store, &error), error);
+    struct pyr_log *old = NULL;
+    struct pyr_log *keys = NULL;
+    embed_log_options(&options, PYR_SYNC_OS);
+    options.segment_max_size = 32 << 10;
+    options.segment_max_age_ms = 200;
+    options.retention_ms = 500;
+    CHECK_OK(pyr_store_log(store, "old", 0, &options, &old, &error), error);
+    append_many(old, 4000);
+    options.retention_ms = 0;
+    options.segment_max_age_ms = 0;
+    options.is_compacted = true;
+    CHECK_OK(pyr_store_log(store, "keys", 0, &options, &keys, &error), error);
+    append_many(keys, 4000);
+
+    struct pyr_log_stat stat;
+    /* What is still being written has room for one segment ahead. */
+    bool was_written = false;
+    bool is_done = false;
+    for (int64_t waited_ms = 0; !is_done; waited_ms += 10) {
+        CHECK(waited_ms < PATIENCE_MS);
+        (void)usleep(10000);
+        int64_t old_bytes = bytes_of_files(folder, "old-0/*.log");
+        int64_t keys_bytes = bytes_of_files(folder, "keys-0/*.log");
+        was_written |= old_bytes > 100000 && keys_bytes > 100000;
+        is_done = was_written && old_bytes < 40000 && keys_bytes < 70000;
+    }
+
+    pyr_log_stat(old, &stat);
+    CHECK(stat.offset_first >= 4000);
+    pyr_log_stat(keys, &stat);
+    CHECK_INT(stat.offset_end, 4000);
+    pyr_log_close(old);
+    pyr_log_close(keys);
+    pyr_store_close(store);
 }

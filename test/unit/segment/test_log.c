@@ -735,6 +735,45 @@ TEST(segment_retention, judges_age_by_the_logs_clock)
     end(&fixture);
 }
 
+/* When the first segment expires, and when the last is left for its age, is known ahead to the
+ * millisecond: too early a look finds nothing, and too late a one keeps what should go. */
+TEST(segment_retention, knows_when_it_is_due)
+{
+    struct fixture fixture;
+    begin(&fixture, 4096);
+    fixture.log.clock_ms = 1000000;
+    CHECK_INT(log_case_append(&fixture.log, 100), PYR_OK);
+    fixture.log.clock_ms = 2000000;
+    CHECK_INT(log_case_append(&fixture.log, 100), PYR_OK);
+    struct segment_log *log = fixture.log.log;
+    struct segment_retention retention = {.clock_ms = 1900000,
+                                          .age_max_ms = 900000,
+                                          .offset_limit = INT64_MAX};
+
+    CHECK_INT(segment_retention_due_ms(log, 0, 900000), 1900001);
+    CHECK_INT(segment_retention_start(log, &retention), 0);
+    retention.clock_ms++;
+    int64_t start = segment_retention_start(log, &retention);
+    CHECK(start > 0);
+    CHECK_INT(segment_retention_due_ms(log, start, 900000), 2900001);
+    CHECK_INT(segment_retention_due_ms(log, 0, INT64_MAX), INT64_MAX);
+    int64_t base = segment_log_end(log).segment;
+    CHECK_INT(segment_retention_due_ms(log, base, 900000), INT64_MAX); /* The last one stays. */
+
+    int64_t found = -1;
+    CHECK_INT(segment_roll_due_ms(log, &found), INT64_MAX);
+    segment_log_configure(log, 4096, 600000, false);
+    CHECK_INT(segment_roll_due_ms(log, &found), 2600000);
+    CHECK_INT(found, base);
+    fixture.log.clock_ms = 2599999;
+    CHECK_INT(log_case_append(&fixture.log, 1), PYR_OK);
+    CHECK_INT(segment_log_end(log).segment, base);
+    fixture.log.clock_ms = 2600000;
+    CHECK_INT(log_case_append(&fixture.log, 1), PYR_OK);
+    CHECK(segment_log_end(log).segment > base);
+    end(&fixture);
+}
+
 /* -- Open files -- */
 
 /* Many logs under a bound of few handles all work, and the bound holds. */
