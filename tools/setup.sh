@@ -3,11 +3,12 @@
 #
 # tools/setup.sh - install the Debian packages that a level of work needs, or say how.
 #
-#   tools/setup.sh [run|test|peers]     install what is missing for that level (default: test)
-#   tools/setup.sh --list LEVEL         print the level's packages, one a line, and change nothing
+#   tools/setup.sh [run|test|peers|long]    install what is missing for that level (default: test)
+#   tools/setup.sh --list LEVEL             print the level's packages, one a line, and change nothing
 #
-# run builds and runs Pyralog; test adds what the test suite uses; peers adds the systems it is
-# measured against. A level includes the ones before it. As root it calls apt-get, as another user
+# run builds and runs Pyralog; test adds what the test suite uses; peers adds to that the systems it
+# is measured against, and long what only `tools/test.sh --long` uses: other file systems, compilers
+# and an emulator for foreign machines (their libraries: tools/sysroot.py). As root it calls apt-get, as another user
 # `sudo -n`; where neither works it prints the command to run, changes nothing and exits 2. When
 # nothing is missing it calls nothing, so it works without network, terminal, input or rights.
 # Services that a package brings are not started. Two set-ups at once wait for each other.
@@ -27,18 +28,22 @@ packages_test=(
     libcmocka-dev librdkafka-dev kcat mandoc cppcheck e2fsprogs mount util-linux procps
 )
 packages_peers=(librocksdb-dev liblmdb-dev)
+packages_long=(
+    xfsprogs btrfs-progs gcc-aarch64-linux-gnu gcc-s390x-linux-gnu qemu-user-static
+)
 
 usage() {
-    printf 'usage: %s [run|test|peers] | --list LEVEL\n' "${0##*/}" >&2
+    printf 'usage: %s [run|test|peers|long] | --list LEVEL\n' "${0##*/}" >&2
     exit 2
 }
 
-# Print the packages of level $1 and of the levels before it.
+# Print the packages of level $1 and of the levels that it includes.
 level_packages() {
     case "$1" in
     run) printf '%s\n' "${packages_run[@]}" ;;
     test) printf '%s\n' "${packages_run[@]}" "${packages_test[@]}" ;;
     peers) printf '%s\n' "${packages_run[@]}" "${packages_test[@]}" "${packages_peers[@]}" ;;
+    long) printf '%s\n' "${packages_run[@]}" "${packages_test[@]}" "${packages_long[@]}" ;;
     *) usage ;;
     esac
 }

@@ -37,10 +37,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = ("fast", "default", "long")
 # How much of an endless test (case_scale in test/lib/case.h) each build kind does, in percent.
-KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 1}
+KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 1, "arm64": 1, "s390x": 1}
 LENGTH_PERCENT = {"fast": 10, "default": 100, "long": 1000}
 # Sanitizers are slower; a test's time-out is stretched by this.
-KIND_TIMEOUT = {"asan": 3, "tsan": 10, "coverage": 3}
+KIND_TIMEOUT = {"asan": 3, "tsan": 10, "coverage": 3, "arm64": 10, "s390x": 10}
+# A build for a foreign machine runs under an emulator, with the libraries of tools/sysroot.py.
+KIND_EMULATOR = {"arm64": "qemu-aarch64-static", "s390x": "qemu-s390x-static"}
 SLOWEST_COUNT = 8
 CI_SKIPS = "test/skips.txt"
 SANITIZER_OPTIONS = {
@@ -49,6 +51,32 @@ SANITIZER_OPTIONS = {
     # Tests fork children that try locks and limits; they start threads there.
     "TSAN_OPTIONS": "second_deadlock_stack=1:die_after_fork=0",
 }
+
+
+def sysroot_of(kind):
+    return ROOT / "build" / "sysroot" / kind
+
+
+def emulator_of(kind):
+    """Return the words that stand before a program of build/@kind."""
+    return [KIND_EMULATOR[kind], "-L", str(sysroot_of(kind))] if kind in KIND_EMULATOR else []
+
+
+class NotHere(Exception):
+    """What a case needs cannot be had on this machine: it is skipped with this reason."""
+
+
+def call(*words, seconds_max=600):
+    """Run a program that gets something ready; NotHere, with the end of what it said, if it fails."""
+    env = dict(os.environ, LC_ALL="C", DEBIAN_FRONTEND="noninteractive")
+    try:
+        done = subprocess.run([str(word) for word in words], stdin=subprocess.DEVNULL, text=True,
+                              env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              errors="replace", check=False, timeout=seconds_max)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotHere(f"{words[0]}: {error}"[:200]) from error
+    if done.returncode != 0:
+        raise NotHere(f"{words[0]}: {' '.join(done.stdout.split())[-160:]}")
 
 
 class Part:
@@ -170,6 +198,8 @@ class Suite:
         self.lock = threading.RLock()  # The signal handler may run while its own thread holds it.
         self.is_stopping = False
         self.is_starting = False  # The main thread is between starting a program and noting it.
+        self.patience = 1  # Time-outs are stretched by this, where the disk is slow.
+        self.left_out = {}  # Patterns of meson tests that cannot run, and why.
 
     def environment(self, kind=None):
         percent = min(LENGTH_PERCENT[self.length], KIND_PERCENT.get(kind, 1000))
@@ -238,14 +268,15 @@ class Suite:
         folder = ROOT / "build" / kind
         machine = ROOT / "tools" / "meson" / f"{kind}.ini"
         mark = folder / ".machine-file"
-        options = ["-Dtests=enabled"]
+        options = ["-Dtests=enabled", "--native-file", str(machine)]
+        if kind in KIND_EMULATOR:
+            options[1:] = ["--cross-file", f"{sysroot_of(kind)}.ini", "--cross-file", str(machine)]
         digest = hashlib.sha256(machine.read_bytes() + str(options).encode()).hexdigest()
         is_set_up = (folder / "build.ninja").exists() and mark.exists()
         output, status = "", 0
         if not is_set_up or mark.read_text() != digest:
             shutil.rmtree(folder, ignore_errors=True)
-            status, output = self.execute(
-                ["meson", "setup", "--native-file", str(machine), *options, str(folder)], 300)
+            status, output = self.execute(["meson", "setup", *options, str(folder)], 300)
             if status == 0:
                 mark.write_text(digest)
         if status == 0:
@@ -285,7 +316,15 @@ class Suite:
             tally.failed.append((f"not run, since build/{kind} did not build", ""))
             return tally
         folder = ROOT / "build" / kind
-        rows = tests_of(folder, suites)
+        rows = []
+        for row in tests_of(folder, suites):
+            reason = next((self.left_out[pattern] for pattern in self.left_out
+                           if fnmatch.fnmatch(row["name"], pattern)), None)
+            if reason:
+                prefix = "" if kind == "release" else kind + "/"
+                tally.skipped.append((prefix + row["name"], reason))
+            else:
+                rows.append(row)
         side_by_side = [row for row in rows if row["is_parallel"]]
         alone = [row for row in rows if not row["is_parallel"]]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -299,10 +338,16 @@ class Suite:
         env = self.environment(kind)
         env.update(row["env"])
         # With --long each test does ten times the work.
-        seconds_max = row["timeout"] * KIND_TIMEOUT.get(kind, 1) * (10 if self.length == "long" else 1)
+        seconds_max = row["timeout"] * KIND_TIMEOUT.get(kind, 1) * self.patience
+        seconds_max *= 10 if self.length == "long" else 1
         cwd = row["workdir"] or ROOT / "build" / kind
+        emulator = emulator_of(kind)
+        env["PYRALOG_EMULATOR"] = shlex.join(emulator)
+        # A script runs here, and puts the emulator before the programs that it starts.
+        is_program = row["cmd"][0].startswith(str(ROOT / "build" / kind))
+        words = [*(emulator if is_program else []), *row["cmd"]]
         start = time.monotonic()
-        status, output = self.execute(row["cmd"], seconds_max, cwd, env)
+        status, output = self.execute(words, seconds_max, cwd, env)
         self.seconds[f"{kind}/{row['name']}"] = time.monotonic() - start
         (self.logs / f"{kind}-{row['name'].replace('/', '-')}.log").write_text(output)
         prefix = "" if kind == "release" else kind + "/"
@@ -367,6 +412,27 @@ def tests_of(folder, suites):
     """Return the meson tests of the build in @folder that belong to one of @suites."""
     rows = json.loads((folder / "meson-info" / "intro-tests.json").read_text())
     return [row for row in rows if suites & {suite.split(":")[-1] for suite in row["suite"]}]
+
+
+def report(names, run):
+    """Print TAP, one case for each of @names, whose Tally @run returns; return the exit status."""
+    print(f"1..{len(names)}", flush=True)
+    has_failed = False
+    for number, name in enumerate(names, 1):
+        try:
+            tally = run(name)
+        except NotHere as reason:
+            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+            continue
+        for case, text in tally.failed:
+            print(f"# FAILED: {case}\n# " + text.replace("\n", "\n# "))
+        for case, reason in tally.skipped:
+            print(f"# skipped: {case}: {reason}")
+        is_bad = bool(tally.failed) or not tally.passed
+        has_failed = has_failed or is_bad
+        print(f"{'not ' if is_bad else ''}ok {number} - {name}, {tally.passed} passed, "
+              f"{len(tally.skipped)} skipped", flush=True)
+    return 1 if has_failed else 0
 
 
 def read_skips(path):

@@ -10,13 +10,15 @@ set -u
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
 start=$(date +%s%N)
 
+level=test
 for argument in "$@"; do
     case "$argument" in
+    --long) level=long ;;
     --list | -h | --help) exec python3 "$root/tools/suite.py" "$@" ;;
     esac
 done
 
-bash "$root/tools/setup.sh" test </dev/null
+bash "$root/tools/setup.sh" "$level" </dev/null
 status=$?
 if [ "$status" -ne 0 ]; then
     printf 'FAILED: set-up, exit status %s\n0 passed, 1 failed, 0 skipped\n' "$status"

@@ -92,11 +92,15 @@ class Setup(unittest.TestCase):
         _, run = self.run_setup("--list", "run")
         _, test = self.run_setup("--list", "test")
         _, peers = self.run_setup("--list", "peers")
+        _, long = self.run_setup("--list", "long")
         for word in ("clang", "cmocka", "rocksdb", "spin"):
             self.assertNotIn(word, run)
         self.assertNotIn("rocksdb", test)
         self.assertLess(set(run.split()), set(test.split()))
         self.assertLess(set(test.split()), set(peers.split()))
+        self.assertLess(set(test.split()), set(long.split()))
+        self.assertIn("qemu-user-static", long)
+        self.assertNotIn("qemu", test + peers)
 
     def test_plain_user(self):
         """without rights it prints the command, changes nothing and exits 2"""
