@@ -4,7 +4,7 @@
 
     tools/coverage.py [--write] [--show PATH]... [--no-tests]
 
-It builds build/coverage, runs all its tests there, each with a hundredth of the cases, and
+It builds build/coverage, runs all its tests there, each with a tenth of the cases, and
 asks gcov, which comes with gcc. The table goes to the terminal and, with --write, to
 docs/results/coverage.md. --show lists the lines of a file, or of a folder's files, that no test ran
 and the branches that none took; --no-tests looks once more at what the last run left.
@@ -114,7 +114,7 @@ def table(rows):
 
 def write(rows):
     head = ["# What the tests run", "",
-            "Made by `tools/coverage.py --write` with gcc's counts: all tests, with a hundredth of the cases. A",
+            "Made by `tools/coverage.py --write` with gcc's counts: all tests, with a tenth of the cases. A",
             "process that is killed leaves no counts. Branches of ASSERT and MUTANT are not counted, since one side",
             "of them is never taken.", ""]
     RESULT.write_text("\n".join(head + table(rows)) + "\n")

@@ -37,7 +37,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = ("fast", "default", "long")
 # How much of an endless test (case_scale in test/lib/case.h) each build kind does, in percent.
-KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 1, "arm64": 1, "s390x": 1}
+KIND_PERCENT = {"asan": 10, "tsan": 10, "mutants": 10, "coverage": 10, "arm64": 1, "s390x": 1}
 LENGTH_PERCENT = {"fast": 10, "default": 100, "long": 1000}
 # Sanitizers are slower; a test's time-out is stretched by this.
 KIND_TIMEOUT = {"asan": 3, "tsan": 10, "coverage": 3, "arm64": 10, "s390x": 10}
