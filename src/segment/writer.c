@@ -86,7 +86,8 @@ static enum pyr_err write_at(struct segment_writer *writer,
 /* -- The .log -- */
 
 /* Reserve space, so that blocks lie together. A disk without room or without the call shows it when
- * the batches are written. */
+ * the batches are written; it is asked once, since one that is nearly full may take and give back
+ * all that it has left before it refuses. */
 static void allocate_ahead(struct segment_writer *writer, int64_t bytes)
 {
     ASSERT(bytes >= 0);
@@ -103,11 +104,10 @@ static void allocate_ahead(struct segment_writer *writer, int64_t bytes)
     want = want > writer->bytes_max ? writer->bytes_max : want;
     want = want < bytes ? bytes : want;
     ASSERT(want >= bytes);
-    if (io_allocate(writer->io, writer->files[SEGMENT_KIND_LOG], want) == 0) {
-        shape->bytes_allocated = want;
-    } else {
-        shape->bytes_allocated = bytes;
+    if (!writer->is_refused) {
+        writer->is_refused = io_allocate(writer->io, writer->files[SEGMENT_KIND_LOG], want) != 0;
     }
+    shape->bytes_allocated = writer->is_refused ? bytes : want;
 }
 
 /* Take @data, which goes right behind what is gathered. */

@@ -36,7 +36,8 @@ struct segment_writer {
     uint32_t time_first;
     uint32_t time_count;
     bool writes_log; /* False: the .log is there already. */
-    bool allocates;  /* Reserve space ahead. */
+    bool allocates;  /* Reserve space ahead, */
+    bool is_refused; /* which the disk has refused this writer. */
     int64_t bytes_max;
 };
 

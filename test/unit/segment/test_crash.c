@@ -5,6 +5,7 @@
  * that was durable then, and holds exactly what it names. Covers segment/tail.c, which no other
  * test needs.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "io/testing.h"
@@ -406,4 +407,34 @@ TEST(segment_failure, of_space_passes)
     CHECK_INT(log_case_sync(&life.log), PYR_OK);
     CHECK_INT(log_case_read(&life.log, 0, 4096), end_offset + 60);
     end(&life);
+}
+
+/* A disk with less room than the next step refuses it, after it has gone through all that it has
+ * left: asked for every batch, a store that fills up stands still (a close took minutes). */
+TEST(segment_append, asks_for_space_that_is_refused_once_a_job)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct sim *sim = sim_create(&(struct sim_options){.disk = disk, .seed = 1});
+    struct log_case subject;
+    log_case_init(&subject, sim_io(sim), "/log", 1 << 20);
+    CHECK_INT(log_case_open(&subject), PYR_OK);
+    CHECK_INT(log_case_append(&subject, 1), PYR_OK);
+    const struct sim_fault full = {.kind = SIM_ALLOCATE,
+                                   .times = UINT64_MAX,
+                                   .effect = SIM_FAIL,
+                                   .error = ENOSPC};
+    sim_fault_add(sim, &full);
+    uint64_t before = sim_count(sim, SIM_ALLOCATE);
+
+    subject.value_bytes = 9000;
+    enum pyr_err err = log_case_append(&subject, 20);
+
+    CHECK_INT(err, PYR_OK);
+    uint64_t asked = sim_count(sim, SIM_ALLOCATE) - before;
+    CHECK(asked >= 1);
+    CHECK(asked < 10);
+    CHECK_INT(log_case_read(&subject, 0, 1 << 16), 63);
+    log_case_close(&subject);
+    sim_destroy(sim);
+    sim_disk_destroy(disk);
 }
