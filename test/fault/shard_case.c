@@ -27,6 +27,9 @@ enum {
     KEYS = 24,
     TURNS_MAX = 10000,
     SALT_SHIFT = 8,
+    CACHE_BYTES = 256 << 10,
+    BUFFER_NS = 5000000,
+    WAL_FILES = 4,
 };
 
 #define HOUR_NS UINT64_C(3600000000000)
@@ -166,10 +169,10 @@ static enum pyr_err open_shards(struct shard_life *life)
 {
     struct shard_options options = {
         .folder = &life->folder,
-        .cache_bytes_max = 256 * UINT64_C(1024),
-        .buffer_time_ns = 5000000,
+        .cache_bytes_max = life->cache_bytes_max > 0 ? life->cache_bytes_max : CACHE_BYTES,
+        .buffer_time_ns = life->buffer_time_ns > 0 ? life->buffer_time_ns : BUFFER_NS,
         .wal_file_bytes = 64 * UINT64_C(1024),
-        .wal_files_max = 4,
+        .wal_files_max = life->wal_files_max > 0 ? life->wal_files_max : WAL_FILES,
         .direct_batch_bytes = 600, /* Both ways to a segment, mixed. */
         .direct_buffer_bytes = 2 * BLOCK_BYTES,
         .scrub_bytes_per_s = life->scrub_bytes_per_s,

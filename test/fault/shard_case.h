@@ -43,6 +43,9 @@ struct shard_life {
     uint64_t scrub_bytes_per_s; /* As in struct shard_options; by default there is none. */
     uint64_t scrub_interval_ns;
     uint64_t delete_grace_ns;      /* Likewise; 0 here is an hour. */
+    uint64_t cache_bytes_max;      /* Likewise; 0 here is 256 KiB, */
+    uint64_t buffer_time_ns;       /* 0 here is 5 ms, */
+    uint32_t wal_files_max;        /* and 0 here is 4. */
     bool is_small;                 /* Small records and segments: less to damage. */
     uint32_t mask;                 /* Which of the logs it has. */
     uint64_t salt;                 /* Stands in the records that this life appends, */
