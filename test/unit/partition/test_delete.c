@@ -149,6 +149,78 @@ TEST(partition_delete, is_final_at_once)
     sim_disk_destroy(disk);
 }
 
+/* Delete log LOG with the @nth operation of @kind on the folder failing; return whether it was the
+ * one that @text tells of. */
+static bool delete_fails(struct shard_life *life,
+                         enum sim_kind kind,
+                         uint64_t nth,
+                         const char *text,
+                         enum pyr_err *ret_err)
+{
+    const struct sim_fault refusal = {.kind = kind, .name = "/data", .nth = nth};
+    fill(life, LOG, RECORDS);
+    fill(life, OTHER, 50);
+    sim_fault_add(life->sim, &refusal);
+    *ret_err = delete_log(life);
+    sim_faults_clear(life->sim);
+    CHECK(nth < 50);
+    return *ret_err != PYR_OK && strstr(life->error.message, text) != NULL;
+}
+
+/* A folder that cannot be renamed is a log that is not deleted: it goes on as if nothing was, and
+ * the next try deletes it. */
+TEST(partition_delete, leaves_the_log_as_it_was_if_the_rename_fails)
+{
+    bool is_own = false;
+    for (uint64_t nth = 1; !is_own; nth++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk);
+        enum pyr_err err = PYR_OK;
+
+        is_own = delete_fails(&life, SIM_RENAME, nth, "rename '/data/orders-0' to", &err);
+
+        if (is_own) {
+            CHECK_INT(err, PYR_ERR_IO);
+            CHECK_INT(shard_health(life.shard, &life.error), PYR_OK);
+            CHECK_INT(shard_partitions_deleted(life.shard), 0);
+            fill(&life, LOG, 50);
+            CHECK(shard_case_check(&life, LOG, false));
+            CHECK_INT(delete_log(&life), PYR_OK);
+            let_go(&life);
+            CHECK_INT(shard_partitions_deleted(life.shard), 1);
+        }
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
+}
+
+/* After a failed sync nobody knows which name is on the disk: nothing goes on, and the next start
+ * finds the whole log under one name or the other. */
+TEST(partition_delete, ends_the_shard_if_the_sync_of_the_folder_fails)
+{
+    bool is_own = false;
+    for (uint64_t nth = 1; !is_own; nth++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk);
+        enum pyr_err err = PYR_OK;
+
+        is_own = delete_fails(&life, SIM_SYNC_FOLDER, nth, "'orders-0': sync folder '/data'", &err);
+
+        CHECK(!is_own || shard_health(life.shard, &life.error) == PYR_ERR_FAILED);
+        shard_case_end(&life);
+        life_begin(&life, disk);
+        int64_t found = life.logs[LOG]->offset_end;
+        CHECK(found == RECORDS || (found == 0 && shard_partitions_deleted(life.shard) == 1));
+        CHECK_INT(life.logs[OTHER]->offset_end, 50);
+        CHECK(shard_case_check(&life, LOG, false));
+        CHECK(shard_case_check(&life, OTHER, false));
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
+}
+
 /* Everything that was appended comes back, what was in the cache only included, in this life or in
  * a later one; and the log goes on where it ended. */
 TEST(partition_restore, brings_every_record_back)

@@ -480,6 +480,35 @@ TEST(fault, never_believes_a_sync_after_a_failed_one)
     sim_disk_destroy(disk);
 }
 
+/* Handing over writes while the caller waits: when that fails nobody knows what the file holds, so
+ * it is refused there and then, and for good. */
+TEST(fault, fails_for_good_when_a_write_at_once_fails)
+{
+    static struct life life;
+    struct sim_disk *disk = sim_disk_create();
+    CHECK_INT(life_begin(&life, disk, 1), PYR_OK);
+    while (io_loop_pending(life.loop) > 0) {
+        life_turn(&life);
+    }
+    life.need = WAL_NEED_WRITTEN_NOW;
+    CHECK_INT(life_append(&life), PYR_OK);
+    uint64_t written = wal_written_position(life.wal);
+    CHECK(written >= life.ends[0]);
+    sim_fault_add(life.sim, &(struct sim_fault){.kind = SIM_WRITE});
+
+    CHECK_INT(life_append(&life), PYR_ERR_FAILED);
+
+    CHECK(strstr(life.error.message, "write to ") != NULL);
+    CHECK_INT(wal_state(life.wal, NULL), WAL_STATE_FAILED);
+    CHECK(wal_written_position(life.wal) == written);
+    CHECK_INT(life_append(&life), PYR_ERR_FAILED); /* The disk would take it now. */
+    life_end(&life);
+    CHECK_INT(life_begin(&life, disk, 2), PYR_OK);
+    CHECK(life.next >= 1);
+    life_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* The same behind a plain write that is already out: here only a sync can help. */
 TEST(fault, fails_when_the_sync_of_a_plain_write_fails)
 {
