@@ -135,7 +135,7 @@ struct pyr_store_options {
     uint32_t max_buffer_time_ms; /* The longest an append stays only in cache and journal. */
     uint64_t wal_file_bytes;     /* One journal file. */
     uint32_t wal_files_max;      /* The most journal files; what is full is checkpointed. */
-    uint64_t delete_grace_ms;    /* How long a deleted log can be restored while it is open. */
+    uint64_t delete_grace_ms;    /* How long it is open before a deleted log is removed. */
     uint64_t scrub_bytes_per_s;  /* The pace of the background scrub; 0: none. */
     uint64_t scrub_interval_ms;  /* From the beginning of a pass of it to that of the next. */
     bool accept_clock_step; /* Confirm a step of the wall clock that retention holds back for. */
@@ -306,8 +306,8 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_log(struct pyr_store *store,
  * Delete the log @topic-@partition: it is gone at once and for good, also after a crash, and its
  * name is free again. Blocks.
  *
- * Its folder is renamed, and removed once delete_grace_ms have passed since then, or since the
- * store was last opened; until then pyr_store_restore_log undoes it. Who has the log open gets
+ * Its folder is renamed, and removed once the store was open for delete_grace_ms since then; until
+ * then pyr_store_restore_log undoes it. Who has the log open gets
  * PYR_ERR_NOT_FOUND from its calls, and closes it as ever; what a reader holds stays valid. Any
  * thread.
  *

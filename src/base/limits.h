@@ -259,6 +259,13 @@
 #define DELETED_LOOK_NS         UINT64_C(1000000000)
 #define DELETED_RETRY_NS        UINT64_C(60000000000)
 
+/* How often a shard's notes are written while they have something to say; with deleted logs alone,
+ * a share of their grace if that is longer. And the deleted logs in them: what is behind waits anew
+ * after each start. */
+#define NOTES_WAIT_NS     UINT64_C(60000000000)
+#define NOTES_GRACE_SHARE 64
+#define NOTES_ROWS_MAX    65536
+
 /* What a scrub reads at once: enough for one read of the disk to pay, so little that nobody waits
  * for it; what a step costs at least, since opening files is no less work than reading some; how
  * long after the start the first pass begins; and how long a step waits if others need the disk. */

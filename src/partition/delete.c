@@ -276,7 +276,10 @@ enum pyr_err shard_partition_restore(struct shard *shard,
     bool is_named = deleted_name_put(name, &deleted->id, folder);
     ASSERT(is_named);
     folder_path(shard->folder, folder, path);
-    err = deleted_state_get(shard->io, path, &deleted->id, &body, &state, reterr);
+    err = notes_forget(shard, reterr); /* NTE-1 */
+    if (err == PYR_OK) {
+        err = deleted_state_get(shard->io, path, &deleted->id, &body, &state, reterr);
+    }
     if (err == PYR_OK) {
         err = restore_now(shard, deleted, &state, reterr);
         io_free(shard->io, body.data);

@@ -3,7 +3,8 @@
  * partition/deleted - names and states of deleted logs, and the clearing of their folders.
  *
  * The grace is reckoned by the monotonic clock, from the deletion, or from the start of the store
- * that found the folder: a wall clock that steps takes nothing away too early.
+ * that found the folder and what the notes say of the time before: a wall clock that steps takes
+ * nothing away too early.
  */
 #include "partition/deleted.h"
 
@@ -236,6 +237,36 @@ void deleted_remove(struct shard *shard, struct deleted *deleted)
     io_free(shard->io, deleted);
 }
 
+void deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(id);
+
+    for (struct deleted *at = shard->deleted; at; at = at->next) {
+        if (log_id_equal(&at->id, id)) {
+            at->waited_ns = waited_ns;
+        }
+    }
+}
+
+uint64_t deleted_waited_ns(const struct deleted *deleted, uint64_t now_ns)
+{
+    ASSERT(deleted);
+    ASSERT(deleted->name[0] != '\0');
+
+    /* A clearing that is to be tried again begins in the future. */
+    return deleted->waited_ns + (now_ns > deleted->since_ns ? now_ns - deleted->since_ns : 0);
+}
+
+/* Return when the grace of @deleted is over. */
+static uint64_t deleted_due_ns(const struct shard *shard, const struct deleted *deleted)
+{
+    uint64_t grace_ns = shard->options.delete_grace_ns;
+    ASSERT(deleted->name[0] != '\0');
+
+    return deleted->since_ns + (grace_ns > deleted->waited_ns ? grace_ns - deleted->waited_ns : 0);
+}
+
 void deleted_free(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
@@ -411,7 +442,9 @@ void deleted_clear_apply(struct shard *shard, struct work *work)
         shard->progress++;
         return;
     }
-    deleted->since_ns = io_now_mono_ns(shard->io) + DELETED_RETRY_NS; /* Or at the next start. */
+    uint64_t now_ns = io_now_mono_ns(shard->io);
+    deleted->waited_ns = deleted_waited_ns(deleted, now_ns);
+    deleted->since_ns = now_ns + DELETED_RETRY_NS; /* Or at the next start. */
 }
 
 /* Waking is all the timer is for: the step after the dispatch looks at what is due. */
@@ -442,7 +475,8 @@ static struct deleted *deleted_first(struct shard *shard)
         if (at->is_clearing) {
             return NULL; /* One at a time. */
         }
-        first = !first || at->since_ns < first->since_ns ? at : first;
+        bool is_sooner = !first || deleted_due_ns(shard, at) < deleted_due_ns(shard, first);
+        first = is_sooner ? at : first;
     }
     return first;
 }
@@ -475,7 +509,7 @@ void shard_deleted_step(struct shard *shard)
     if (!first) {
         return;
     }
-    uint64_t due_ns = first->since_ns + shard->options.delete_grace_ns;
+    uint64_t due_ns = deleted_due_ns(shard, first);
     bool is_forgotten = now_ns >= due_ns && deleted_is_forgotten(shard, first);
     struct work *work = is_forgotten ? shard_work_free(shard) : NULL;
     if (work) {

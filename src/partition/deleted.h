@@ -43,6 +43,7 @@ struct deleted {
     struct log_id id;
     char name[LOG_NAME_BYTES_MAX]; /* It had. */
     uint64_t since_ns;             /* When it was deleted, or found deleted at the start. */
+    uint64_t waited_ns;            /* What it had waited by then; see notes.h. */
     uint64_t checkpoint;           /* It may go once so many checkpoints were made, */
     uint64_t position;             /* and the journal is replayed from behind this on (DEL-2). */
     bool is_clearing;
@@ -93,6 +94,12 @@ struct deleted *deleted_add(struct shard *shard, const char *name, const struct 
 
 /** Take @deleted, which is @shard's and is not being cleared, out of the list and free it. */
 void deleted_remove(struct shard *shard, struct deleted *deleted);
+
+/** Note that the deleted log with @id, if it is one, waited for @waited_ns in earlier lives. */
+void deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns);
+
+/** Return how long @deleted has waited at @now_ns. */
+uint64_t deleted_waited_ns(const struct deleted *deleted, uint64_t now_ns);
 
 /** Free all rows. */
 void deleted_free(struct shard *shard);

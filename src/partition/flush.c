@@ -367,6 +367,7 @@ void flush_apply(struct work *work)
         scrub_apply(partition);
         return;
     case WORK_CLEAR:
+    case WORK_NOTES:
     case WORK_KINDS:
         break;
     }
@@ -488,6 +489,8 @@ void shard_flush_step(struct shard *shard)
         struct work *work = &shard->works[index];
         if (work->state == WORK_STATE_FINISHED && work->kind == WORK_CLEAR) {
             deleted_clear_apply(shard, work);
+        } else if (work->state == WORK_STATE_FINISHED && work->kind == WORK_NOTES) {
+            notes_apply(shard, work);
         } else if (work->state == WORK_STATE_FINISHED) {
             flush_finish(shard, work);
         }

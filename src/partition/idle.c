@@ -61,6 +61,8 @@ static void idle_wake(struct shard *shard, uint64_t due_ns)
 
 void shard_look_soon(struct shard *shard)
 {
+    ASSERT(shard->loop);
+
     idle_wake(shard, shard->retention_due_ns);
 }
 

@@ -18,6 +18,7 @@ static void shard_free(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
+    io_timer_stop(shard->loop, &shard->notes.timer);
     shard_scrub_end(shard);
     shard_idle_end(shard);
     deleted_free(shard);
@@ -113,6 +114,7 @@ enum pyr_err shard_open(struct io_loop *loop,
     shard->flush_timer.deadline_ns = IO_TIME_NEVER;
     shard->deleted_timer.deadline_ns = IO_TIME_NEVER;
     shard->idle_timer.deadline_ns = IO_TIME_NEVER;
+    shard->notes.timer.deadline_ns = IO_TIME_NEVER;
     cache_init(&shard->cache, io, options->cache_bytes_max);
     warm_init(&shard->warm, loop, &shard->cache);
     segment_files_init(&shard->files, io,
@@ -146,6 +148,7 @@ enum pyr_err shard_open(struct io_loop *loop,
         return err;
     }
     shard_describe_build(shard);
+    notes_load(shard);
     shard_scrub_begin(shard);
     shard_idle_begin(shard);
     *ret_report = report;
@@ -225,6 +228,7 @@ void shard_close(struct shard *shard)
     shard_turn_until(shard, shard_is_saved);
     wal_stop(shard->wal);
     shard_turn_until(shard, shard_is_quiet);
+    notes_save(shard);
     io_timer_stop(shard->loop, &shard->flush_timer);
     shard_free(shard);
 }

@@ -177,7 +177,8 @@ static bool is_journal_file(const char *name)
     ASSERT(name);
 
     static const char *const endings[] = {".wal", ".new"};
-    static const char *const names[] = {"checkpoint", "checkpoint.new", "run", "run.new"};
+    static const char *const names[] = {"checkpoint", "checkpoint.new", "run",
+                                        "run.new",    NOTES_FILE_NAME,  NOTES_NEW_FILE_NAME};
     size_t digits = strspn(name, "0123456789");
     for (size_t index = 0; digits > 0 && index < sizeof endings / sizeof *endings; index++) {
         if (strcmp(name + digits, endings[index]) == 0) {

@@ -13,7 +13,9 @@
  * Damage is counted, and the first of it is kept as a sentence; readers meet it with the same
  * error. Nothing is changed, since what is damaged may be all there is.
  *
- * A pass is not remembered across a restart: the next one begins with the first log.
+ * The logs of a pass follow each other by their ids, an order that a start does not change. So a
+ * place in a pass outlives one (notes.h), and a store that is never open for long gets through its
+ * logs all the same. A pass that was not under way begins a minute after the start.
  *
  * Failure modes:   damage, read error -> counted; on with the next segment
  *                  no memory          -> tried again later
@@ -78,6 +80,35 @@ void shard_scrub_report(const struct shard *shard, struct shard_scrub_report *re
 
 /* -- A pass -- */
 
+/* Return the log whose id comes first behind @id, or @id's own if @is_from; of all, if @id is NULL.
+ * Logs that never held anything are passed over. NULL: there is none. */
+static struct partition *log_behind(struct shard *shard, const struct log_id *id, bool is_from)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    struct partition *first = NULL;
+    for (struct partition *at = shard->partitions; at; at = at->next) {
+        int order = id ? memcmp(at->id.value, id->value, LOG_ID_BYTES) : 1;
+        bool is_behind = order > 0 || (is_from && order == 0);
+        bool is_first = !first || memcmp(at->id.value, first->id.value, LOG_ID_BYTES) < 0;
+        if (is_behind && is_first && segment_log_synced(at->segments).offset > 0) {
+            first = at;
+        }
+    }
+    return first;
+}
+
+/* Note where the pass is. No step is running. */
+static void place_note(struct shard *shard)
+{
+    ASSERT(shard->scrub.partition);
+    ASSERT(!shard->scrub.is_running);
+
+    shard->notes.place.log = shard->scrub.partition->id;
+    shard->notes.place.offset = shard->scrub.inner.offset;
+    shard->notes.has_place = true;
+}
+
 static void pass_begin(struct shard *shard, uint64_t now_ns)
 {
     ASSERT(!shard->scrub.is_passing);
@@ -91,9 +122,13 @@ static void pass_begin(struct shard *shard, uint64_t now_ns)
     }
     scrub->is_passing = true;
     scrub->pass_due_ns = now_ns + shard->options.scrub_interval_ns;
-    scrub->partition = shard->partitions;
+    const struct notes_place *place = shard->notes.has_place ? &shard->notes.place : NULL;
+    scrub->partition = log_behind(shard, place ? &place->log : NULL, true);
     if (scrub->partition) {
-        segment_scrub_begin(&scrub->inner, scrub->partition->segments);
+        bool is_there = place && log_id_equal(&scrub->partition->id, &place->log);
+        segment_scrub_begin(&scrub->inner, scrub->partition->segments,
+                            is_there ? place->offset : 0);
+        place_note(shard);
     }
 }
 
@@ -106,22 +141,26 @@ static void pass_end(struct shard *shard, uint64_t now_ns)
     segment_scrub_deinit(&scrub->inner, shard->io);
     scrub->is_passing = false;
     scrub->report.passes++;
+    shard->notes.has_place = false;
+    shard->notes.is_stale = shard->notes.may_exist;
     /* Passes that find nothing to read follow each other no faster than this. */
     uint64_t soonest_ns = now_ns + SCRUB_YIELD_NS;
     scrub_due(shard, scrub->pass_due_ns > soonest_ns ? scrub->pass_due_ns : soonest_ns);
 }
 
 /* The log under the scrub is through: go on with the next. */
-static void pass_next(struct shard_scrub *scrub)
+static void pass_next(struct shard *shard)
 {
+    struct shard_scrub *scrub = &shard->scrub;
     ASSERT(scrub->is_passing);
     ASSERT(scrub->partition);
     ASSERT(!scrub->is_running);
 
     scrub->partition->scrub.passes++;
-    scrub->partition = scrub->partition->next;
+    scrub->partition = log_behind(shard, &scrub->partition->id, false);
     if (scrub->partition) {
-        segment_scrub_begin(&scrub->inner, scrub->partition->segments);
+        segment_scrub_begin(&scrub->inner, scrub->partition->segments, 0);
+        place_note(shard);
     }
 }
 
@@ -161,7 +200,7 @@ void shard_scrub_step(struct shard *shard)
     }
     while (scrub->partition &&
            !segment_scrub_plan(&scrub->inner, scrub->partition->segments, SCRUB_STEP_BYTES)) {
-        pass_next(scrub);
+        pass_next(shard);
     }
     if (!scrub->partition) {
         pass_end(shard, now_ns);
@@ -186,7 +225,7 @@ void scrub_forget(struct partition *partition)
     ASSERT(!scrub->is_running || scrub->partition != partition);
 
     if (scrub->partition == partition) {
-        pass_next(scrub);
+        pass_next(partition->shard);
     }
 }
 
@@ -227,6 +266,7 @@ void scrub_apply(struct partition *partition)
     enum pyr_err err = segment_scrub_apply(&scrub->inner, partition->segments, &error);
     scrub->report.bytes += bytes;
     partition->scrub.bytes += bytes;
+    place_note(shard);
     if (err == PYR_ERR_CORRUPT || err == PYR_ERR_IO) {
         scrub_note(partition, err, &error);
     }

@@ -105,6 +105,7 @@ void shard_step(struct shard *shard)
     shard_checkpoint_step(shard);
     shard_deleted_step(shard);
     shard_scrub_step(shard);
+    shard_notes_step(shard);
     shard_idle_step(shard);
     if (!shard->is_stopping) {
         warm_step(&shard->warm);

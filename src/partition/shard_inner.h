@@ -7,6 +7,7 @@
 #ifndef PARTITION_SHARD_INNER_H
 #define PARTITION_SHARD_INNER_H
 
+#include "partition/notes.h"
 #include "partition/shard.h"
 #include "partition/warm.h"
 #include "partition/work.h"
@@ -90,6 +91,7 @@ struct shard {
     uint64_t checkpoints;
 
     struct shard_scrub scrub;
+    struct shard_notes notes;
 
     struct deleted *deleted; /* Logs whose folders wait for their grace to end; see deleted.h. */
     uint32_t deleted_count;

@@ -77,6 +77,9 @@ static void work_run(struct io_job *job)
     case WORK_CLEAR:
         deleted_clear_run(&work->as.clear);
         return;
+    case WORK_NOTES:
+        notes_run(&work->as.notes);
+        return;
     case WORK_KINDS:
         break;
     }

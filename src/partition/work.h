@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "partition/deleted.h"
+#include "partition/notes.h"
 #include "segment/compact.h"
 #include "segment/log.h"
 #include "segment/remove.h"
@@ -38,7 +39,8 @@ enum work_kind {
     WORK_REMOVE,  /* Segments below the log start. */
     WORK_COMPACT, /* One step of a compaction. */
     WORK_SCRUB,   /* One step of the scrub. */
-    WORK_CLEAR,   /* The folder of a deleted log; of no partition. */
+    WORK_CLEAR,   /* The folder of a deleted log; of no partition, */
+    WORK_NOTES,   /* and so are the shard's notes. */
     WORK_KINDS,
 };
 
@@ -67,6 +69,7 @@ struct work {
         struct segment_compact *compact;
         struct segment_scrub *scrub;
         struct deleted_clear clear;
+        struct notes_write notes;
     } as;
 };
 

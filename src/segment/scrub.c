@@ -42,12 +42,13 @@ void segment_scrub_deinit(struct segment_scrub *scrub, struct io *io)
     *scrub = (struct segment_scrub){0};
 }
 
-void segment_scrub_begin(struct segment_scrub *scrub, const struct segment_log *log)
+void segment_scrub_begin(struct segment_scrub *scrub, const struct segment_log *log, int64_t offset)
 {
     ASSERT(!scrub->view.segment);
     ASSERT(scrub->room.data || scrub->room.count == 0);
 
-    scrub->offset = 0;
+    ASSERT(offset >= 0);
+    scrub->offset = offset;
     scrub->offset_target = segment_log_synced(log).offset;
     scrub->cursor = (struct segment_cursor){0};
     scrub->stage.serial = 0; /* Serials are a log's own. */

@@ -57,8 +57,11 @@ MUST_CHECK enum pyr_err segment_scrub_init(struct segment_scrub *scrub,
 /** Free what @scrub holds; zeroed memory is accepted. No step is planned. */
 void segment_scrub_deinit(struct segment_scrub *scrub, struct io *io);
 
-/** Begin with @log, at its first segment. Before the first plan of each log. */
-void segment_scrub_begin(struct segment_scrub *scrub, const struct segment_log *log);
+/** Begin with @log at @offset, or where it begins behind that. Before the first plan of each log.
+ */
+void segment_scrub_begin(struct segment_scrub *scrub,
+                         const struct segment_log *log,
+                         int64_t offset);
 
 /** Plan to check about @bytes_max more bytes of @log; false if there is nothing more in it. */
 bool segment_scrub_plan(struct segment_scrub *scrub, struct segment_log *log, uint64_t bytes_max);

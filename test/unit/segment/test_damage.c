@@ -286,7 +286,7 @@ TEST(segment_scrub, finds_damage_step_by_step)
         log.claim = patient.claim;
         CHECK_INT(log_case_open(&log), PYR_OK);
         CHECK_INT(segment_scrub_init(&scrub, sim_io(sim), BLOCK_BYTES), PYR_OK);
-        segment_scrub_begin(&scrub, log.log);
+        segment_scrub_begin(&scrub, log.log, 0);
         while (err == PYR_OK && segment_scrub_plan(&scrub, log.log, 1000)) {
             segment_scrub_run(&scrub);
             err = segment_scrub_apply(&scrub, log.log, &log.error);

@@ -25,7 +25,7 @@ static void begin(struct fixture *fixture, int64_t segment_bytes, uint32_t batch
     CHECK_INT(log_case_append(&fixture->log, batches), PYR_OK);
     CHECK_INT(log_case_sync(&fixture->log), PYR_OK);
     CHECK_INT(segment_scrub_init(&fixture->scrub, fixture->io, 16 * (size_t)BLOCK_BYTES), PYR_OK);
-    segment_scrub_begin(&fixture->scrub, fixture->log.log);
+    segment_scrub_begin(&fixture->scrub, fixture->log.log, 0);
 }
 
 static void end(struct fixture *fixture)
@@ -134,7 +134,7 @@ TEST(segment_scrub, keeps_two_logs_apart)
     CHECK_INT(log_case_sync(&other), PYR_OK);
     CHECK_INT(step(&fixture, 1000), PYR_OK);
 
-    segment_scrub_begin(&fixture.scrub, other.log);
+    segment_scrub_begin(&fixture.scrub, other.log, 0);
 
     CHECK(segment_scrub_plan(&fixture.scrub, other.log, 1 << 20));
     segment_scrub_run(&fixture.scrub);
@@ -154,7 +154,7 @@ TEST(segment_scrub, reads_batches_of_any_size)
     fixture.log.records_of_batch = 1;
     CHECK_INT(log_case_append(&fixture.log, 3), PYR_OK);
     CHECK_INT(log_case_sync(&fixture.log), PYR_OK);
-    segment_scrub_begin(&fixture.scrub, fixture.log.log);
+    segment_scrub_begin(&fixture.scrub, fixture.log.log, 0);
 
     while (fixture.scrub.offset < log_case_end(&fixture.log)) {
         CHECK_INT(step(&fixture, 100), PYR_OK);
