@@ -34,10 +34,16 @@ void embedded_open(struct embedded *embedded,
                    const struct bench_options *options,
                    const struct embedded_options *wanted)
 {
+    bench_remove(options, wanted->name);
+    embedded_again(embedded, options, wanted);
+}
+
+void embedded_again(struct embedded *embedded,
+                    const struct bench_options *options,
+                    const struct embedded_options *wanted)
+{
     char path[PATH_BYTES_MAX];
     bench_path(options, wanted->name, path, sizeof path);
-    bench_remove(options, wanted->name);
-
     struct pyr_error error;
     *embedded = (struct embedded){.record_count = wanted->record_count};
     bench_must(pyr_store_open(path, &wanted->store, &embedded->store, &error), &error, "open");

@@ -45,6 +45,12 @@ void embedded_open(struct embedded *embedded,
                    const struct bench_options *options,
                    const struct embedded_options *wanted);
 
+/** Open the store of @wanted, which is there, and its log; else as embedded_open. Gives:
+ * embedded_leave, or embedded_close. */
+void embedded_again(struct embedded *embedded,
+                    const struct bench_options *options,
+                    const struct embedded_options *wanted);
+
 /**
  * Append until the log has used all the memory that it will use, and wait until it is written; then
  * warm the machine's memory for @bytes_expected bytes of segments.
