@@ -5,8 +5,10 @@
  * Method: a log of records of 100 bytes, appended in batches of 1000, is closed and opened again,
  * so that reads come from its segments and not from the cache of what was just appended. Then one
  * reader goes through it from the start again and again: by records, looking at each, or by whole
- * batches. Random reads seek to a random offset and take one record. The page cache is warm, as it
- * is for a log that fits into memory.
+ * batches. Random reads seek to a random offset and take one record, of a log of such batches and
+ * of one whose batches are one record each, with a mapping and without. The page cache is warm, as
+ * it is for a log that fits into memory. At the tail, each record is read right after it was
+ * appended, out of the cache: the reader alone is timed.
  *
  * What would make it a lie: records that are not looked at (a byte of each is), checksums switched
  * off (they cannot be), a log so small that it stays in the processor's cache (it is 256 MiB).
@@ -18,19 +20,19 @@
 #include "bench.h"
 #include "embedded.h"
 
-enum { BATCH_RECORDS = 1000, BATCHES = 2500, RANDOM_SEED = 4 };
+enum { BATCH_RECORDS = 1000, BATCHES = 2500, SMALL_BATCHES = 1500000, RANDOM_SEED = 4 };
 
-#define RECORDS_TOTAL ((int64_t)BATCH_RECORDS * BATCHES)
+#define RECORDS_TOTAL   ((int64_t)BATCH_RECORDS * BATCHES)
+#define TAIL_WARM_BYTES ((size_t)256 << 20)
 
-/* Fill the log, and open it again. */
+/* Fill the log with @batches of @batch_records, and open it again. */
 static void open_filled(struct embedded *embedded,
                         const struct bench_options *options,
-                        struct embedded_options *wanted)
+                        struct embedded_options *wanted,
+                        int batches)
 {
-    *wanted = embedded_defaults(PYR_SYNC_OS);
-    wanted->record_count = BATCH_RECORDS;
     embedded_open(embedded, options, wanted);
-    for (int batch = 0; batch < BATCHES; batch++) {
+    for (int batch = 0; batch < batches; batch++) {
         embedded_append(embedded);
     }
     pyr_log_close(embedded->log);
@@ -69,8 +71,9 @@ static void run_passes(const char *name,
                        const char *unit)
 {
     struct embedded embedded;
-    struct embedded_options wanted;
-    open_filled(&embedded, options, &wanted);
+    struct embedded_options wanted = embedded_defaults(PYR_SYNC_OS);
+    wanted.record_count = BATCH_RECORDS;
+    open_filled(&embedded, options, &wanted, BATCHES);
     (void)pass(&embedded); /* Warms the page cache, and the mapping if there is one. */
 
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
@@ -97,22 +100,31 @@ static void sequential_bytes(const char *name, const struct bench_options *optio
     run_passes(name, options, embedded_pass_bytes, "bytes/s");
 }
 
-static void random_records(const char *name, const struct bench_options *options)
+/* Read single records of @batches of @batch_records at random places. */
+static void random_reads(const char *name,
+                         const struct bench_options *options,
+                         int batches,
+                         size_t batch_records,
+                         bool use_mmap)
 {
     struct embedded embedded;
-    struct embedded_options wanted;
-    open_filled(&embedded, options, &wanted);
+    struct embedded_options wanted = embedded_defaults(PYR_SYNC_OS);
+    wanted.record_count = batch_records;
+    wanted.log.use_mmap = use_mmap;
+    wanted.log.hand_over_at_once = true; /* Or single records gather in batches of many. */
+    open_filled(&embedded, options, &wanted, batches);
     (void)embedded_pass_bytes(&embedded);
     struct pyr_reader *reader = embedded_reader(&embedded, PYR_READ_FIRST);
     struct histogram *latency = bench_histogram();
     struct prng prng = prng_of(RANDOM_SEED, 1);
+    uint64_t record_count = (uint64_t)batches * batch_records;
 
     uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
     uint64_t start_ns = bench_begin();
     uint64_t now_ns = start_ns;
     while (now_ns - start_ns < limit_ns) {
         uint64_t begin_ns = now_ns;
-        int64_t offset = (int64_t)prng_below(&prng, (uint64_t)RECORDS_TOTAL);
+        int64_t offset = (int64_t)prng_below(&prng, record_count);
         struct pyr_record record;
         struct pyr_error error;
         bench_must(pyr_reader_seek(reader, offset, &error), &error, "seek");
@@ -133,12 +145,70 @@ static void random_records(const char *name, const struct bench_options *options
     embedded_close(&embedded, options, &wanted);
 }
 
+static void random_records(const char *name, const struct bench_options *options)
+{
+    random_reads(name, options, BATCHES, BATCH_RECORDS, false);
+}
+
+static void random_records_mapped(const char *name, const struct bench_options *options)
+{
+    random_reads(name, options, BATCHES, BATCH_RECORDS, true);
+}
+
+static void random_batches(const char *name, const struct bench_options *options)
+{
+    random_reads(name, options, SMALL_BATCHES, 1, false);
+}
+
+static void random_batches_mapped(const char *name, const struct bench_options *options)
+{
+    random_reads(name, options, SMALL_BATCHES, 1, true);
+}
+
+/* Follow a log record by record, out of the cache. */
+static void tail_records(const char *name, const struct bench_options *options)
+{
+    struct embedded embedded;
+    struct embedded_options wanted = embedded_defaults(PYR_SYNC_OS);
+    wanted.log.hand_over_at_once = true;
+    embedded_open(&embedded, options, &wanted);
+    embedded_warm(&embedded, options, TAIL_WARM_BYTES);
+    struct pyr_reader *reader = embedded_reader(&embedded, PYR_READ_END);
+    struct histogram *latency = bench_histogram();
+
+    uint64_t limit_ns = (uint64_t)(options->seconds * 1e9);
+    uint64_t start_ns = bench_begin();
+    uint64_t spent_ns = 0;
+    while (bench_now_ns() - start_ns < limit_ns) {
+        embedded_append(&embedded);
+        uint64_t begin_ns = bench_now_ns();
+        struct pyr_record record;
+        struct pyr_error error;
+        bench_must(pyr_reader_next(reader, 1000, &record, &error), &error, "read");
+        uint64_t taken_ns = bench_now_ns() - begin_ns;
+        histogram_record(latency, taken_ns, 1);
+        spent_ns += taken_ns;
+    }
+    (void)bench_end(start_ns);
+    bench_print(&(struct bench_figure){.name = name,
+                                       .value = bench_rate(latency->count, spent_ns),
+                                       .unit = "records/s",
+                                       .latency = latency});
+    free(latency);
+    pyr_reader_close(reader);
+    embedded_close(&embedded, options, &wanted);
+}
+
 int main(int argument_count, char **arguments)
 {
     static const struct bench_case cases[] = {
         {"sequential read, records of 100 B", sequential_records},
         {"sequential read, whole batches", sequential_bytes},
         {"random read, 100 B", random_records},
+        {"random read, 100 B, mapped", random_records_mapped},
+        {"random read, batches of one, 100 B", random_batches},
+        {"random read, batches of one, 100 B, mapped", random_batches_mapped},
+        {"tail, record by record, 100 B", tail_records},
     };
     return bench_main(argument_count, arguments, cases, sizeof cases / sizeof cases[0]);
 }
