@@ -2,7 +2,8 @@
 /*
  * segment/points - the search by halving, and the pass in order.
  *
- * The search reads single points until the range fits one small block, then that block at once.
+ * The search reads a few points at a time until the range fits one small block, then that block at
+ * once.
  */
 #include "segment/points.h"
 
@@ -12,6 +13,8 @@
 enum {
     BLOCK_POINTS = 64, /* Points read at once: under 4 KiB. */
     BAD_POINTS_MAX = 16,
+    PROBE_POINTS = 4, /* In the middle of a range: one is looked at, the others if it is damaged. */
+    GUESS_SLOTS = 4,  /* A guess at a slot may be so many too far on. */
 };
 
 /* A few points, as they stand in the file. */
@@ -86,6 +89,9 @@ struct search {
     uint32_t high;
     struct segment_point point; /* Last good one at or below `low`. */
     uint32_t slot;              /* Its slot. */
+    struct segment_point
+        behind; /* First good one met at `high` or above; the shape's end if none. */
+    uint32_t behind_slot;
     uint32_t bad_count;
 };
 
@@ -107,6 +113,8 @@ static void consider(struct search *search,
         search->point = *point;
     } else {
         search->high = slot;
+        search->behind = *point;
+        search->behind_slot = slot;
     }
 }
 
@@ -121,17 +129,20 @@ static enum pyr_err halve(const struct segment_points *points,
     struct segment_point point;
     while (search->high - search->low > BLOCK_POINTS && search->bad_count <= BAD_POINTS_MAX) {
         uint32_t middle = search->low + (search->high - search->low) / 2;
-        enum pyr_err err = read_block(points, middle, 1, &block, reterr);
+        enum pyr_err err = read_block(points, middle, PROBE_POINTS, &block, reterr);
         if (err != PYR_OK) {
             return err;
         }
-        bool is_good = block_point(points, &block, middle, &point);
-        if (!is_good) {
+        uint32_t slot = middle;
+        while (slot < middle + PROBE_POINTS && !block_point(points, &block, slot, &point)) {
             search->bad_count++;
-            search->high = middle; /* Find a good one below; those behind are walked over. */
-            continue;
+            slot++;
         }
-        consider(search, true, middle, &point);
+        if (slot < middle + PROBE_POINTS) {
+            consider(search, true, slot, &point);
+        } else {
+            search->high = middle; /* Find a good one below; those behind are walked over. */
+        }
     }
     return PYR_OK;
 }
@@ -158,10 +169,10 @@ static enum pyr_err search_from(const struct segment_points *points,
     for (uint32_t slot = first; slot < first + block.count && err == PYR_OK; slot++) {
         struct segment_point point;
         bool is_good = block_point(points, &block, slot, &point);
-        if (is_good && !is_before(&point, search->key, search->value)) {
+        consider(search, is_good, slot, &point);
+        if (search->high == slot) {
             break;
         }
-        consider(search, is_good, slot, &point);
     }
     if (err == PYR_OK && search->bad_count > BAD_POINTS_MAX) {
         return err_set(reterr, PYR_ERR_CORRUPT, "%020lld.digest: too many points are damaged",
@@ -173,12 +184,10 @@ static enum pyr_err search_from(const struct segment_points *points,
 enum pyr_err segment_points_floor(const struct segment_points *points,
                                   enum segment_key key,
                                   int64_t value,
-                                  uint32_t *ret_slot,
-                                  struct segment_point *ret_point,
+                                  struct segment_stretch *ret_stretch,
                                   struct pyr_error *reterr)
 {
-    ASSERT(ret_slot);
-    ASSERT(ret_point);
+    ASSERT(ret_stretch);
 
     const struct segment_shape *shape = points->shape;
     ASSERT(shape->point_count > shape->history_count);
@@ -189,71 +198,98 @@ enum pyr_err segment_points_floor(const struct segment_points *points,
         .high = shape->point_count,
         .point = shape->start,
         .slot = shape->history_count,
+        .behind = shape->end,
+        .behind_slot = shape->point_count,
     };
     enum pyr_err err = search_from(points, &search, reterr);
     if (err != PYR_OK) {
         return err;
     }
     ASSERT(search.slot >= shape->history_count && search.slot < shape->point_count);
-    *ret_slot = search.slot;
-    *ret_point = search.point;
+    ASSERT(search.slot < search.behind_slot);
+    *ret_stretch = (struct segment_stretch){
+        .before = search.point,
+        .slot = search.slot,
+        /* The search goes round damage; what it met behind that may be far away. */
+        .has_behind = search.behind_slot - search.slot <= BAD_POINTS_MAX,
+        .behind = search.behind,
+    };
     return PYR_OK;
 }
 
-/* Find the first good point of @block from slot @first on that is at @position or behind it. */
-static bool block_behind(const struct segment_points *points,
-                         const struct block *block,
-                         uint32_t first,
-                         uint32_t position,
-                         struct segment_point *ret_point)
+/* Find the first good point at or behind @position in the block that begins in slot *@slot; set
+ * that to its slot. */
+static enum pyr_err look_behind(const struct segment_points *points,
+                                uint32_t position,
+                                uint32_t *slot,
+                                struct segment_point *ret_point,
+                                bool *ret_found,
+                                struct pyr_error *reterr)
 {
-    ASSERT(first >= block->first);
-    for (uint32_t index = first; index < first + block->count; index++) {
+    const struct segment_shape *shape = points->shape;
+    ASSERT(*slot > shape->history_count); /* START is elsewhere. */
+    ASSERT(position <= shape->end.position);
+
+    struct block block;
+    uint32_t left = *slot < shape->point_count ? shape->point_count - *slot : 0;
+    *ret_found = false;
+    if (left == 0) {
+        return PYR_OK;
+    }
+    enum pyr_err err =
+        read_block(points, *slot, left > BLOCK_POINTS ? BLOCK_POINTS : left, &block, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    for (uint32_t at = block.first; at < block.first + block.count && !*ret_found; at++) {
         struct segment_point point;
-        if (block_point(points, block, index, &point) && point.position >= position) {
+        if (block_point(points, &block, at, &point) && point.position >= position) {
+            *slot = at;
             *ret_point = point;
-            return true;
+            *ret_found = true;
         }
     }
-    return false;
+    if (!*ret_found && left <= BLOCK_POINTS) {
+        *slot = shape->point_count; /* These were the last. */
+        *ret_point = shape->end;
+        *ret_found = true;
+    }
+    return PYR_OK;
 }
 
 enum pyr_err segment_points_behind(const struct segment_points *points,
-                                   uint32_t slot,
                                    uint32_t position,
+                                   uint32_t *slot,
                                    struct segment_point *ret_point,
                                    struct pyr_error *reterr)
 {
-    ASSERT(slot < points->shape->point_count);
+    ASSERT(slot);
     ASSERT(ret_point);
 
     const struct segment_shape *shape = points->shape;
-    struct segment_point point;
-    struct block block;
-    uint32_t first = slot <= shape->history_count ? shape->history_count + 1 : slot;
-
-    ASSERT(position <= shape->end.position);
-    for (int pass = 0; pass < 2; pass++) {
-        uint32_t left = first < shape->point_count ? shape->point_count - first : 0;
-        uint32_t count = left > BLOCK_POINTS ? BLOCK_POINTS : left;
-        enum pyr_err err = read_block(points, first, count, &block, reterr);
-        if (err != PYR_OK) {
-            return err;
-        }
-        if (block_behind(points, &block, first, position, ret_point)) {
-            return PYR_OK;
-        }
-        if (pass == 0) {
-            err = segment_points_floor(points, SEGMENT_KEY_POSITION, position, &first, &point,
-                                       reterr);
-            first += first == shape->history_count; /* START is in another block. */
-        }
-        if (err != PYR_OK) {
-            return err;
-        }
+    bool is_found = false;
+    uint32_t guess = *slot > GUESS_SLOTS ? *slot - GUESS_SLOTS : 0;
+    *slot = guess > shape->history_count ? guess : shape->history_count + 1;
+    enum pyr_err err = look_behind(points, position, slot, ret_point, &is_found, reterr);
+    if (err != PYR_OK || is_found) {
+        return err;
     }
-    *ret_point = shape->end; /* Always right, if further on. */
-    return PYR_OK;
+    struct segment_stretch stretch;
+    err = segment_points_floor(points, SEGMENT_KEY_POSITION, position, &stretch, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    *slot = stretch.slot + 1;
+    if (stretch.has_behind) {
+        *ret_point = stretch.behind;
+        return PYR_OK;
+    }
+    err = look_behind(points, position, slot, ret_point, &is_found, reterr);
+    if (err == PYR_OK && !is_found) {
+        *slot = shape->point_count;
+        *ret_point = shape->end; /* Always right, if further on. */
+    }
+    return err;
 }
 
 /* -- Bringing a shape back -- */

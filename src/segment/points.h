@@ -27,20 +27,27 @@ enum segment_key {
     SEGMENT_KEY_TIMESTAMP, /* Points up to which all timestamps lie before one. */
 };
 
-/** Find the last point that is before @value by @key; the START point if none is. PYR_ERR_CORRUPT
- * if too many points are damaged. */
+/* A place between two points. */
+struct segment_stretch {
+    struct segment_point before; /* The last one before the place; START if none is. */
+    uint32_t slot;               /* Its slot. */
+    bool has_behind;             /* The search came past the one behind the place: */
+    struct segment_point behind; /* this one, or the shape's end. */
+};
+
+/** Find the stretch in which @value lies by @key. PYR_ERR_CORRUPT if too many points are damaged.
+ */
 MUST_CHECK enum pyr_err segment_points_floor(const struct segment_points *points,
                                              enum segment_key key,
                                              int64_t value,
-                                             uint32_t *ret_slot,
-                                             struct segment_point *ret_point,
+                                             struct segment_stretch *ret_stretch,
                                              struct pyr_error *reterr);
 
-/** Find the first point at or behind @position; the shape's end if there is none. @slot is a good
- * place to begin, or 0. */
+/** Find the first point at or behind @position; the shape's end if there is none. *@slot is where
+ * it is guessed to be, or 0; it is set to where it is. A guess too far on finds a later point. */
 MUST_CHECK enum pyr_err segment_points_behind(const struct segment_points *points,
-                                              uint32_t slot,
                                               uint32_t position,
+                                              uint32_t *slot,
                                               struct segment_point *ret_point,
                                               struct pyr_error *reterr);
 

@@ -9,9 +9,11 @@
  *   run    batch by batch, each with its checksum, up to the limits
  *   prove  header by header to the next stored point, whose digest, offset and epoch must be met
  *
- * Without a mapping headers come through a small window, and the run in one read into the caller's
- * buffer. Under a mapping all of it happens inside the guard, if there is one: nothing that the
- * guard could jump out of holds a resource.
+ * Without a mapping the bytes come through two windows. The front is the caller's buffer: find
+ * fills it from the point on, so that it holds the batch that is looked for, what may follow it in
+ * the run and the headers up to the next point; the run stays where it came to lie. The side is
+ * small, for headers that are not in the front once the run is. Under a mapping all of it happens
+ * inside the guard, if there is one: nothing that the guard could jump out of holds a resource.
  */
 #include "segment/read.h"
 
@@ -28,6 +30,13 @@ enum { WINDOW_BYTES = 4096 };
 
 ASSERT_STATIC(WINDOW_BYTES > (int)BATCH_HEADER_BYTES, "a window holds a header");
 
+/* A piece of the .log in memory. */
+struct window {
+    struct bytes_mut room;
+    uint32_t position;
+    size_t count; /* Of the room's bytes, those that are there. */
+};
+
 /* One read under way. */
 struct reader {
     struct segment_view *view;
@@ -36,10 +45,14 @@ struct reader {
     struct pyr_error *reterr;
     enum pyr_err err;
     struct segment_point point; /* Where the walk stands. */
-    uint32_t slot;              /* Of a point at or before it, or 0. */
-    uint32_t window_position;
-    uint32_t window_count;
-    uint8_t window[WINDOW_BYTES];
+    struct segment_point goal;  /* A stored point that find came past, if it came past one. */
+    bool has_goal;
+    uint32_t slot;        /* About where the last point that the walk passed is stored, */
+    uint32_t slot_before; /* and the position that it is of. */
+    bool is_finding;
+    struct window front;
+    struct window side;
+    uint8_t memory[WINDOW_BYTES]; /* Of the side. */
 };
 
 /* -- Bytes -- */
@@ -79,11 +92,50 @@ static enum pyr_err read_log(struct reader *reader,
     return PYR_OK;
 }
 
+/* Whether @window holds @count bytes at @position. */
+static bool window_holds(const struct window *window, uint32_t position, size_t count)
+{
+    ASSERT(window->count <= window->room.count);
+
+    return position >= window->position &&
+           (size_t)(position - window->position) + count <= window->count;
+}
+
+/* How much find reads at once: up to the next point, and as much as the run may have. */
+static size_t ahead_bytes(const struct reader *reader)
+{
+    ASSERT(reader->is_finding);
+
+    size_t stretch = reader->has_goal && reader->goal.position > reader->point.position
+                         ? reader->goal.position - reader->point.position
+                         : WINDOW_BYTES;
+    return stretch > reader->want->bytes_max ? stretch : reader->want->bytes_max;
+}
+
+/* Fill one of the windows from the reader's place on. */
+static enum pyr_err window_fill(struct reader *reader, struct window **ret_window)
+{
+    ASSERT(reader->point.position < reader->view->shape.end.position);
+    ASSERT(reader->side.room.count == WINDOW_BYTES);
+
+    bool is_front = reader->is_finding && reader->front.room.count >= WINDOW_BYTES;
+    struct window *window = is_front ? &reader->front : &reader->side;
+    size_t wanted = is_front ? ahead_bytes(reader) : WINDOW_BYTES;
+    size_t left = reader->view->shape.end.position - reader->point.position;
+    struct bytes_mut span = window->room;
+    span.count = wanted < span.count ? wanted : span.count;
+    span.count = left < span.count ? left : span.count;
+    window->count = 0;
+    enum pyr_err err = read_log(reader, span, reader->point.position, &window->count);
+    window->position = reader->point.position;
+    *ret_window = window;
+    return err;
+}
+
 /* Point at the batch header at the reader's place, which lies before the end. */
 static enum pyr_err header_here(struct reader *reader, const uint8_t **ret_header)
 {
     ASSERT(reader->view->handle);
-    ASSERT(reader->window_count <= WINDOW_BYTES);
 
     struct segment_view *view = reader->view;
     uint32_t position = reader->point.position;
@@ -96,24 +148,20 @@ static enum pyr_err header_here(struct reader *reader, const uint8_t **ret_heade
         *ret_header = view->handle->log_map + position;
         return PYR_OK;
     }
-    bool is_inside =
-        position >= reader->window_position &&
-        position - reader->window_position + BATCH_HEADER_BYTES <= reader->window_count;
-    if (!is_inside) {
-        size_t left = view->shape.end.position - position;
-        size_t count = 0;
-        struct bytes_mut window = {reader->window, left < WINDOW_BYTES ? left : WINDOW_BYTES};
-        enum pyr_err err = read_log(reader, window, position, &count);
+    struct window *window = &reader->front;
+    if (!window_holds(window, position, BATCH_HEADER_BYTES)) {
+        window = &reader->side;
+    }
+    if (!window_holds(window, position, BATCH_HEADER_BYTES)) {
+        enum pyr_err err = window_fill(reader, &window);
         if (err != PYR_OK) {
             return err;
         }
-        reader->window_position = position;
-        reader->window_count = (uint32_t)count;
-        if (count < BATCH_HEADER_BYTES) {
+        if (window->count < BATCH_HEADER_BYTES) {
             return damaged(reader, "the file ends before its batches do");
         }
     }
-    *ret_header = reader->window + (position - reader->window_position);
+    *ret_header = window->room.data + (position - window->position);
     return PYR_OK;
 }
 
@@ -127,35 +175,72 @@ static enum pyr_err step_over(struct reader *reader,
 
     const struct segment_shape *shape = &reader->view->shape;
     const char *why = NULL;
-    int64_t left = (int64_t)shape->end.position - reader->point.position;
+    uint32_t position = reader->point.position;
+    int64_t left = (int64_t)shape->end.position - position;
     enum pyr_err err = segment_chain_step(shape, header, left, &reader->point, ret_batch, &why);
-    return err == PYR_OK ? PYR_OK : damaged(reader, why); /* SEG-4 */
+    if (err != PYR_OK) {
+        return damaged(reader, why); /* SEG-4 */
+    }
+    if ((int64_t)position - reader->slot_before > SEGMENT_INDEX_INTERVAL_BYTES) {
+        reader->slot++; /* A point was due here: segment/chain. */
+        reader->slot_before = position;
+    }
+    return PYR_OK;
 }
 
 /* -- Find -- */
+
+/* Begin at the cursor, if it stands at the offset or at most a stretch before it. */
+static bool place_at_cursor(struct reader *reader)
+{
+    const struct segment_view *view = reader->view;
+    const struct segment_cursor *cursor = reader->want->cursor;
+    int64_t offset = reader->want->offset;
+
+    ASSERT(offset >= 0);
+    if (!cursor || cursor->serial != view->serial || cursor->point.offset > offset ||
+        cursor->point.position > view->shape.end.position) {
+        return false;
+    }
+    if (cursor->point.offset < offset && cursor->goal.offset <= offset) {
+        return false;
+    }
+    reader->point = cursor->point;
+    reader->goal = cursor->goal;
+    reader->has_goal = cursor->goal.position > cursor->point.position;
+    reader->slot = cursor->slot;
+    reader->slot_before = cursor->goal.position;
+    return true;
+}
 
 /* Begin at the cursor or at a point. */
 static enum pyr_err place(struct reader *reader)
 {
     ASSERT(reader->view->handle);
-    ASSERT(reader->want->offset >= 0);
+    ASSERT(!reader->has_goal);
 
-    const struct segment_view *view = reader->view;
-    const struct segment_cursor *cursor = reader->want->cursor;
-    if (cursor && cursor->serial == view->serial && cursor->point.offset <= reader->want->offset &&
-        cursor->point.position <= view->shape.end.position) {
-        reader->point = cursor->point;
+    if (place_at_cursor(reader)) {
         return PYR_OK;
     }
+    const struct segment_view *view = reader->view;
+    struct segment_stretch stretch;
     struct segment_points points = {.io = view->io,
                                     .digest = view->handle->digest,
                                     .shape = &view->shape};
     enum pyr_err err = segment_points_floor(&points, SEGMENT_KEY_OFFSET, reader->want->offset,
-                                            &reader->slot, &reader->point, reader->reterr);
-    if (err == PYR_OK && reader->point.position > view->shape.end.position) {
+                                            &stretch, reader->reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    reader->point = stretch.before;
+    reader->slot = stretch.slot;
+    reader->slot_before = stretch.before.position;
+    reader->goal = stretch.behind;
+    reader->has_goal = stretch.has_behind;
+    if (reader->point.position > view->shape.end.position) {
         return damaged(reader, "its point lies behind the segment's end");
     }
-    return err;
+    return PYR_OK;
 }
 
 /* Walk to the batch that holds the wanted offset, or to the end. */
@@ -184,6 +269,29 @@ static enum pyr_err find(struct reader *reader)
 }
 
 /* -- Run -- */
+
+/* Move what the front holds from the reader's place on to its beginning, and read on behind it, so
+ * that it holds @count bytes. */
+static enum pyr_err front_extend(struct reader *reader, size_t count)
+{
+    struct window *front = &reader->front;
+    uint32_t position = reader->point.position;
+    ASSERT(count <= front->room.count);
+    ASSERT(!window_holds(front, position, count));
+
+    size_t have = 0;
+    if (window_holds(front, position, 1)) {
+        size_t skipped = position - front->position;
+        have = front->count - skipped;
+        memmove(front->room.data, front->room.data + skipped, have);
+    }
+    struct bytes_mut rest = {front->room.data + have, count - have};
+    size_t got = 0;
+    enum pyr_err err = read_log(reader, rest, position + (uint32_t)have, &got);
+    front->position = position;
+    front->count = have + got;
+    return err;
+}
 
 /* Bring the bytes of the run, at most @bytes_max and one whole batch at least, under *@ret_data. */
 static enum pyr_err fetch(struct reader *reader, struct bytes *ret_data)
@@ -217,11 +325,18 @@ static enum pyr_err fetch(struct reader *reader, struct bytes *ret_data)
                        want->buffer.count);
     }
     count = count > want->buffer.count ? want->buffer.count : count;
-    size_t got = 0;
-    err = read_log(reader, (struct bytes_mut){want->buffer.data, count}, reader->point.position,
-                   &got);
-    *ret_data = (struct bytes){.data = want->buffer.data, .count = got};
-    return err;
+    struct window *front = &reader->front;
+    if (!window_holds(front, reader->point.position, batch.bytes)) {
+        err = front_extend(reader, count);
+        if (err != PYR_OK) {
+            return err;
+        }
+    }
+    size_t skipped = reader->point.position - front->position;
+    size_t have = front->count - skipped;
+    *ret_data =
+        (struct bytes){.data = front->room.data + skipped, .count = count < have ? count : have};
+    return PYR_OK;
 }
 
 /* Check one batch of the run at @data and walk over it. */
@@ -308,13 +423,20 @@ static enum pyr_err prove(struct reader *reader)
     struct segment_points points = {.io = view->io,
                                     .digest = view->handle->digest,
                                     .shape = &view->shape};
-    struct segment_point goal;
-    enum pyr_err err =
-        segment_points_behind(&points, reader->slot, reader->point.position, &goal, reader->reterr);
-    if (err == PYR_OK && goal.position > view->shape.end.position) {
+    enum pyr_err err = PYR_OK;
+    reader->is_finding = false;
+    if (!reader->has_goal || reader->goal.position < reader->point.position) {
+        err = segment_points_behind(&points, reader->point.position, &reader->slot, &reader->goal,
+                                    reader->reterr);
+    }
+    if (err != PYR_OK) {
+        return err;
+    }
+    if (reader->goal.position > view->shape.end.position) {
         return damaged(reader, "the point behind it lies behind the segment's end");
     }
-    while (err == PYR_OK && reader->point.position < goal.position) {
+    const struct segment_point *goal = &reader->goal;
+    while (err == PYR_OK && reader->point.position < goal->position) {
         const uint8_t *header = NULL;
         struct segment_batch batch;
         err = header_here(reader, &header);
@@ -325,9 +447,9 @@ static enum pyr_err prove(struct reader *reader)
     if (err != PYR_OK) {
         return err;
     }
-    if (reader->point.position != goal.position || reader->point.digest != goal.digest ||
+    if (reader->point.position != goal->position || reader->point.digest != goal->digest ||
         (!view->shape.is_cleaned &&
-         (reader->point.offset != goal.offset || reader->point.epoch != goal.epoch))) {
+         (reader->point.offset != goal->offset || reader->point.epoch != goal->epoch))) {
         return damaged(reader, "offsets, epochs or lengths before here were changed"); /* SEG-9 */
     }
     return PYR_OK;
@@ -365,8 +487,10 @@ static enum pyr_err read_run(struct reader *reader)
     }
     err = prove(reader);
     if (err == PYR_OK && reader->want->cursor) {
-        *reader->want->cursor =
-            (struct segment_cursor){.serial = reader->view->serial, .point = behind};
+        *reader->want->cursor = (struct segment_cursor){.serial = reader->view->serial,
+                                                        .point = behind,
+                                                        .goal = reader->goal,
+                                                        .slot = reader->slot};
     }
     return err;
 }
@@ -450,10 +574,11 @@ enum pyr_err segment_view_read(struct segment_view *view,
     reader.want = want;
     reader.run = &run;
     reader.reterr = reterr;
-    reader.slot = 0;
-    reader.window_position = 0;
-    reader.window_count = 0;
     reader.err = PYR_OK;
+    reader.has_goal = false;
+    reader.is_finding = true;
+    reader.front = (struct window){.room = want->buffer};
+    reader.side = (struct window){.room = {reader.memory, sizeof reader.memory}};
     err = guarded(view, read_guarded, &reader, reterr);
     if (err == PYR_OK) {
         err = reader.err;
@@ -470,97 +595,4 @@ enum pyr_err segment_view_read(struct segment_view *view,
     }
     *ret_run = run;
     return PYR_OK;
-}
-
-/* Look through the verified @data for a batch at or after @timestamp_ms. */
-static bool find_in(struct bytes data, int64_t timestamp_ms, int64_t *ret_offset)
-{
-    ASSERT(ret_offset);
-    ASSERT(data.data || data.count == 0);
-
-    size_t used = 0;
-    while (used < data.count) {
-        struct segment_batch batch;
-        const char *why =
-            segment_batch_peek(data.data + used, (int64_t)(data.count - used), &batch);
-        ASSERT(!why);
-        if (batch.timestamp_max >= timestamp_ms) {
-            *ret_offset = batch.offset_base;
-            return true;
-        }
-        used += batch.bytes;
-    }
-    ASSERT(used == data.count);
-    return false;
-}
-
-/* Read runs from @cursor on until one holds the timestamp. */
-static enum pyr_err find_time(struct segment_view *view,
-                              struct segment_cursor *cursor,
-                              struct bytes_mut *buffer,
-                              int64_t timestamp_ms,
-                              int64_t *ret_offset,
-                              struct pyr_error *reterr)
-{
-    ASSERT(view->handle);
-    ASSERT(cursor->serial == view->serial);
-
-    int64_t offset = cursor->point.offset;
-    while (offset < view->shape.end.offset) {
-        struct segment_run run = {0};
-        struct segment_read want = {
-            .offset = offset,
-            .offset_end = INT64_MAX,
-            .bytes_max = (size_t)2 * SEGMENT_INDEX_INTERVAL_BYTES,
-            .buffer = *buffer,
-            .cursor = cursor,
-        };
-        enum pyr_err err = segment_view_read(view, &want, &run, reterr);
-        if (err == PYR_ERR_TOO_LARGE) {
-            io_free(view->io, buffer->data);
-            *buffer = (struct bytes_mut){.data = io_alloc(view->io, run.bytes_needed, 1),
-                                         .count = run.bytes_needed};
-            err = buffer->data ? PYR_OK : err_set(reterr, PYR_ERR_NO_MEMORY, "no memory to search");
-        }
-        if (err != PYR_OK) {
-            return err;
-        }
-        bool is_found = find_in(run.data, timestamp_ms, ret_offset);
-        segment_handle_release(run.handle);
-        if (is_found) {
-            return PYR_OK;
-        }
-        offset = run.bytes_needed > 0 ? offset : run.offset_next;
-    }
-    return err_set(reterr, PYR_ERR_OUT_OF_RANGE, "no record is as late as %" PRId64, timestamp_ms);
-}
-
-enum pyr_err segment_view_find_time(struct segment_view *view,
-                                    int64_t timestamp_ms,
-                                    int64_t *ret_offset,
-                                    struct pyr_error *reterr)
-{
-    ASSERT(view->serial != 0);
-    ASSERT(ret_offset);
-
-    struct segment_cursor cursor = {.serial = view->serial};
-    struct bytes_mut buffer = {0};
-    uint32_t slot = 0;
-    enum pyr_err err = segment_view_open(view, reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    ASSERT(view->handle);
-    struct segment_points points = {.io = view->io,
-                                    .digest = view->handle->digest,
-                                    .shape = &view->shape};
-    err = segment_points_floor(&points, SEGMENT_KEY_TIMESTAMP, timestamp_ms, &slot, &cursor.point,
-                               reterr);
-    if (err != PYR_OK) {
-        return err;
-    }
-    ASSERT(cursor.point.offset >= view->shape.identity.offset_base);
-    err = find_time(view, &cursor, &buffer, timestamp_ms, ret_offset, reterr);
-    io_free(view->io, buffer.data);
-    return err;
 }

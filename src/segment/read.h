@@ -7,14 +7,20 @@
  * A read finds the last point at or before the offset, walks from there, and hands out the batches
  * from the one that holds the offset on. Before a byte is handed out, each batch of the run has its
  * checksum verified, and the chain is walked on to the first point behind the run and must meet its
- * digest. A sequential reader keeps a cursor, so that nothing is walked twice.
+ * digest.
  *
  *      point              offset                        point
  *   ----|--------|----------|==========|==========|--------|-----
  *       walk: header only   run: header and checksum  header only
  *
- * With a mapping the run points into it and holds a count on the handle; without one it is read
- * into the caller's buffer.
+ * With a mapping the run points into it and holds a count on the handle. Without one the stretch
+ * from point to point, or as much as the run may have if that is more, is read into the caller's
+ * buffer at once, and the run lies somewhere in it; only a batch that is larger makes a second
+ * read.
+ *
+ * A reader that goes on keeps a cursor: where it stands, and the points around. What begins there,
+ * or before the next point, is read without a search. Anything further on is searched for: to walk
+ * there would read all that lies between.
  *
  * Invariants:
  *   SEG-9  A run is handed out only if each of its batches matches its checksum and the chain from
@@ -29,8 +35,11 @@
 
 /* Where a sequential reader stands. Zeroed stands nowhere. */
 struct segment_cursor {
-    uint64_t serial; /* Of its segment; 0: nowhere. */
-    struct segment_point point;
+    uint64_t serial;            /* Of its segment; 0: nowhere. */
+    struct segment_point point; /* Behind the last run. */
+    struct segment_point
+        goal;      /* What the run was proven by: a stored point at or behind `point`. */
+    uint32_t slot; /* About where `goal` is stored: a guess is enough. */
 };
 
 /* What is wanted. */
@@ -38,7 +47,7 @@ struct segment_read {
     int64_t offset;                /* The first record wanted. */
     int64_t offset_end;            /* Only batches that end at or below; INT64_MAX: all. */
     size_t bytes_max;              /* At most so many, but one batch at least. */
-    struct bytes_mut buffer;       /* Without a mapping: the run is read here. */
+    struct bytes_mut buffer;       /* Without a mapping: the run is read here, not to its front. */
     struct segment_cursor *cursor; /* Or NULL. */
 };
 

@@ -190,8 +190,7 @@ enum pyr_err log_case_truncate(struct log_case *subject, int64_t offset)
     return err;
 }
 
-/* Check the records of one batch at or past @offset; return how many there were. */
-static int64_t check_batch(struct bytes data, int64_t offset, int64_t offset_end, size_t *ret_bytes)
+int64_t log_case_check(struct bytes data, int64_t offset, int64_t offset_end, size_t *ret_bytes)
 {
     static char value[BATCH_MEMORY];
     struct batch_header header;
@@ -245,7 +244,7 @@ int64_t log_case_read(struct log_case *subject, int64_t offset, size_t bytes_max
         for (size_t used = 0; used < run.data.count;) {
             size_t bytes = 0;
             struct bytes rest = {.data = run.data.data + used, .count = run.data.count - used};
-            count += check_batch(rest, offset, end, &bytes);
+            count += log_case_check(rest, offset, end, &bytes);
             used += bytes;
         }
         segment_handle_release(run.handle);

@@ -60,6 +60,10 @@ int64_t log_case_end(const struct log_case *subject);
  * there were, or -1 with the error in subject->error. */
 int64_t log_case_read(struct log_case *subject, int64_t offset, size_t bytes_max);
 
+/** Check the batch at the front of @data; return how many of its records lie in [@offset,
+ * @offset_end), and its bytes in *@ret_bytes. */
+int64_t log_case_check(struct bytes data, int64_t offset, int64_t offset_end, size_t *ret_bytes);
+
 /** Build a batch of @records records from @offset on into @memory, as log_case_append does. */
 struct bytes log_case_batch(struct log_case *subject, struct bytes_mut memory, int64_t offset);
 

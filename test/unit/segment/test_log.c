@@ -2,9 +2,9 @@
 /*
  * The life of a log: append, roll, sync, close, open, read, truncate, remove; on each
  * implementation of the seam. Covers segment/append.c, segment/chain.c, segment/files.c,
- * segment/format.c, segment/log.c, segment/points.c, segment/read.c, segment/rebuild.c,
- * segment/recover.c, segment/remove.c, segment/retain.c, segment/segment.c, segment/sync.c,
- * segment/truncate.c and segment/writer.c.
+ * segment/find.c, segment/format.c, segment/log.c, segment/points.c, segment/read.c,
+ * segment/rebuild.c, segment/recover.c, segment/remove.c, segment/retain.c, segment/segment.c,
+ * segment/sync.c, segment/truncate.c and segment/writer.c.
  */
 #include <errno.h>
 
