@@ -219,7 +219,10 @@
 #define RECORD_HEADERS_MAX           64
 #define RECORD_HEADER_OVERHEAD_BYTES 10
 
-/* What a reader asks a segment for at a time. */
+/* What a reader asks a segment for at a time: little where it was just placed, and so many times
+ * more with each read that goes on there, up to a bound. */
+#define READ_BYTES_FIRST   ((size_t)(4 * KIB))
+#define READ_BYTES_GROWTH  4
 #define READ_BYTES_DEFAULT ((size_t)(1 * MIB))
 
 /* While a store is at work its keeper looks in this often; who waits for room looks again this

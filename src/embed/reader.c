@@ -9,6 +9,9 @@
  * batches of the run and their records without the store's lock; a packed batch is unpacked into a
  * second buffer. The lock is taken once per run.
  *
+ * Every byte of a run is checked, so the first run at a new place is small: who seeks for one
+ * record pays for its batch. Each run that goes on from there is larger.
+ *
  *      run    | batch | batch | batch |          batch  | header | record | record |
  *                       ^ run_position                             ^ walk
  *
@@ -44,7 +47,8 @@ struct pyr_reader {
     struct pyr_header headers[RECORD_HEADERS_MAX];
 
     struct segment_cursor cursor;
-    uint8_t *buffer; /* Runs read without a mapping. */
+    size_t read_bytes; /* What the next run may have: READ_BYTES_FIRST after a seek. */
+    uint8_t *buffer;   /* Runs read without a mapping. */
     size_t buffer_bytes;
     uint8_t *unpacked; /* The records of a packed batch. */
     size_t unpacked_bytes;
@@ -108,7 +112,7 @@ static enum pyr_err run_from_segment(struct pyr_reader *reader, struct pyr_error
         buffer_grow(&reader->buffer, &reader->buffer_bytes, READ_BYTES_DEFAULT, reterr);
     struct segment_read want = {.offset = reader->offset,
                                 .offset_end = reader->view.offset_end,
-                                .bytes_max = READ_BYTES_DEFAULT,
+                                .bytes_max = reader->read_bytes,
                                 .cursor = &reader->cursor};
     while (err == PYR_OK) {
         want.buffer = (struct bytes_mut){reader->buffer, reader->buffer_bytes};
@@ -124,6 +128,8 @@ static enum pyr_err run_from_segment(struct pyr_reader *reader, struct pyr_error
     if (err != PYR_OK) {
         return err;
     }
+    size_t grown = reader->read_bytes * READ_BYTES_GROWTH;
+    reader->read_bytes = grown < READ_BYTES_DEFAULT ? grown : READ_BYTES_DEFAULT;
     reader->handle = run.handle;
     reader->run = run.data;
     reader->run_next = run.offset_next;
@@ -462,6 +468,7 @@ enum pyr_err pyr_reader_open(struct pyr_log *log,
     }
     reader->log = log;
     reader->offset = resolved;
+    reader->read_bytes = READ_BYTES_FIRST;
     *ret_reader = reader;
     return PYR_OK;
 }
@@ -478,6 +485,16 @@ void pyr_reader_close(struct pyr_reader *reader)
     free(reader);
 }
 
+/* Whether the run, which is held until the next one is wanted, holds @offset. */
+static bool run_holds(const struct pyr_reader *reader, int64_t offset)
+{
+    ASSERT(offset >= 0);
+
+    struct batch_header header;
+    return reader->run.count > 0 && offset < reader->run_next &&
+           batch_header_read(reader->run, &header, NULL) == PYR_OK && offset >= header.base_offset;
+}
+
 enum pyr_err pyr_reader_seek(struct pyr_reader *reader, int64_t offset, struct pyr_error *reterr)
 {
     ASSERT(reader->run_position <= reader->run.count);
@@ -490,8 +507,14 @@ enum pyr_err pyr_reader_seek(struct pyr_reader *reader, int64_t offset, struct p
     if (err != PYR_OK) {
         return err;
     }
-    run_release(reader);
     reader->offset = resolved;
+    if (run_holds(reader, resolved)) {
+        reader->run_position = 0; /* Read and checked a moment ago: walk it again. */
+        reader->is_walking = false;
+        return PYR_OK;
+    }
+    run_release(reader);
+    reader->read_bytes = READ_BYTES_FIRST;
     return PYR_OK;
 }
 

@@ -3,8 +3,10 @@
  * test_reader - reading in order, from any offset, at the tail, by record and by batch, packed or
  * not. Covers embed/reader.c and embed/pack.c.
  */
+#include <glob.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -176,6 +178,76 @@ TEST(reader, seeks_both_ways)
     CHECK_INT(pyr_reader_position(reader).offset, 60);
     CHECK_OK(pyr_reader_seek(reader, PYR_READ_FIRST, &error), error);
     CHECK_INT(next_offset(reader), 0);
+
+    pyr_reader_close(reader);
+    pyr_log_close(log);
+}
+
+/* Write over all of the only segment of the log below @folder. */
+static void spoil_segment(const char *folder)
+{
+    glob_t found;
+    CHECK_INT(glob(embed_path(folder, "*-0/*.log"), 0, NULL, &found), 0);
+    CHECK_INT(found.gl_pathc, 1);
+    FILE *file = fopen(found.gl_pathv[0], "r+");
+    CHECK(file != NULL);
+    CHECK_INT(fseek(file, 0, SEEK_END), 0);
+    long left = ftell(file);
+    CHECK_INT(fseek(file, 0, SEEK_SET), 0);
+    while (left-- > 0) {
+        CHECK_INT(fputc('x', file), 'x');
+    }
+    CHECK_INT(fclose(file), 0);
+    globfree(&found);
+}
+
+/* What a reader holds was read and checked a moment ago: a seek within it reads nothing. Here
+ * nothing else can be read any more. */
+TEST(reader, seeks_within_what_it_holds)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_log *log = embed_open(folder, NULL);
+    append_large(log, 20);
+    pyr_log_close(log);
+    log = embed_open(folder, NULL);
+    struct pyr_reader *reader = reader_at(log, 7);
+    struct pyr_record record;
+    struct pyr_error error;
+    CHECK_INT(next_offset(reader), 7);
+    spoil_segment(folder);
+
+    CHECK_OK(pyr_reader_seek(reader, 7, &error), error);
+    CHECK_INT(next_offset(reader), 7);
+    CHECK_OK(pyr_reader_seek(reader, 9, &error), error);
+    CHECK_ERR(pyr_reader_next(reader, 0, &record, &error), PYR_ERR_CORRUPT, error);
+    CHECK_INT(pyr_reader_position(reader).offset, 9); /* It stays before the damage. */
+
+    pyr_reader_close(reader);
+    pyr_log_close(log);
+}
+
+/* Who seeks for a record pays for its batch and no more, and who goes on reads in large pieces. */
+TEST(reader, reads_little_after_a_seek_and_more_as_it_goes_on)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    struct pyr_log *log = embed_open(folder, NULL);
+    append_large(log, 400);
+    pyr_log_close(log);
+    log = embed_open(folder, NULL);
+    struct pyr_reader *reader = reader_at(log, 3);
+    struct pyr_error error;
+
+    for (int round = 0; round < 2; round++) {
+        const void *data = NULL;
+        size_t count = 0;
+        CHECK_OK(pyr_reader_next_bytes(reader, 0, &data, &count, &error), error);
+        CHECK(count > 10000 && count < 20000);
+        for (int turn = 0; turn < 6; turn++) {
+            CHECK_OK(pyr_reader_next_bytes(reader, 0, &data, &count, &error), error);
+        }
+        CHECK(count > 900000);
+        CHECK_OK(pyr_reader_seek(reader, 3, &error), error);
+    }
 
     pyr_reader_close(reader);
     pyr_log_close(log);
