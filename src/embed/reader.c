@@ -46,6 +46,7 @@ struct pyr_reader {
     bool is_walking;
     struct pyr_header headers[RECORD_HEADERS_MAX];
 
+    struct cache_place place;
     struct segment_cursor cursor;
     size_t read_bytes; /* What the next run may have: READ_BYTES_FIRST after a seek. */
     uint8_t *buffer;   /* Runs read without a mapping. */
@@ -211,7 +212,8 @@ static enum pyr_err run_fetch(struct pyr_reader *reader,
         if (reader->offset >= reader->log->partition->offset_committed) {
             log_show(reader->log);
         }
-        err = partition_view_take(reader->log->partition, reader->offset, &reader->view, reterr);
+        err = partition_view_take(reader->log->partition, reader->offset, &reader->place,
+                                  &reader->view, reterr);
         if (err != PYR_OK) {
             store_unlock(reader->log->store);
             return err;

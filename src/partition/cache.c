@@ -336,6 +336,7 @@ static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_
     }
 
     *chunk = (struct cache_chunk){.cache = cache,
+                                  .serial = ++cache->serial_last,
                                   .references = 1,
                                   .twin = chunk->twin,
                                   .data = chunk->data,
@@ -451,6 +452,7 @@ static void chunk_cut(struct cache_chunk *chunk, size_t bytes_used, int64_t offs
     chunk->bytes_used = bytes_used;
     chunk->bytes_written = written;
     chunk->offset_end = offset_end;
+    chunk->serial = ++chunk->cache->serial_last; /* CCH-5 */
     evictable_update(chunk);
 }
 
@@ -477,6 +479,25 @@ static void log_drop_last(struct cache_log *log)
     cache_chunk_release(chunk);
 }
 
+/* Move @place over the batches of @chunk that end at or below @offset. */
+static void place_walk(const struct cache_chunk *chunk, int64_t offset, struct cache_place *place)
+{
+    ASSERT(place->serial == chunk->serial);
+    ASSERT(place->position <= chunk->bytes_used);
+
+    while (place->position < chunk->bytes_used) {
+        struct bytes rest = {chunk->data + place->position, chunk->bytes_used - place->position};
+        struct batch_header header;
+        enum pyr_err err = batch_header_read(rest, &header, NULL);
+        ASSERT(err == PYR_OK);
+        if (batch_offset_end(&header) > offset) {
+            break;
+        }
+        place->position += header.bytes;
+        place->offset = batch_offset_end(&header);
+    }
+}
+
 void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset)
 {
     ASSERT(!log->last || !log->last->is_reserved);
@@ -489,18 +510,9 @@ void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset)
     if (!chunk || chunk->bytes_used == 0 || chunk->offset_end <= offset) {
         return;
     }
-    size_t position = 0;
-    while (position < chunk->bytes_used) {
-        struct bytes rest = {chunk->data + position, chunk->bytes_used - position};
-        struct batch_header header;
-        enum pyr_err err = batch_header_read(rest, &header, NULL);
-        ASSERT(err == PYR_OK);
-        if (header.base_offset >= offset) {
-            break;
-        }
-        position += header.bytes;
-    }
-    chunk_cut(chunk, position, offset);
+    struct cache_place place = {.serial = chunk->serial};
+    place_walk(chunk, offset, &place);
+    chunk_cut(chunk, place.position, offset);
 }
 
 void cache_clear(struct cache *cache, struct cache_log *log)
@@ -526,17 +538,48 @@ int64_t cache_first(const struct cache_log *log)
     return log->first->offset_first;
 }
 
+static bool chunk_holds(const struct cache_chunk *chunk, int64_t offset)
+{
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
+    return chunk->bytes_used > 0 && offset >= chunk->offset_first && offset < chunk->offset_end;
+}
+
 struct cache_chunk *cache_acquire(struct cache_log *log, int64_t offset)
 {
     ASSERT(log->bytes_unwritten <= log->bytes);
 
-    for (struct cache_chunk *chunk = log->first; chunk; chunk = chunk->next) {
-        if (chunk->bytes_used > 0 && offset >= chunk->offset_first && offset < chunk->offset_end) {
-            cache_chunk_acquire(chunk);
-            return chunk;
-        }
+    struct cache_chunk *chunk =
+        log->last && chunk_holds(log->last, offset) ? log->last : log->first;
+    while (chunk && !chunk_holds(chunk, offset)) {
+        chunk = chunk->next;
     }
-    return NULL;
+    if (chunk) {
+        cache_chunk_acquire(chunk);
+    }
+    return chunk;
+}
+
+struct bytes cache_chunk_part(const struct cache_chunk *chunk,
+                              int64_t offset,
+                              int64_t offset_end,
+                              struct cache_place *place)
+{
+    ASSERT(chunk_holds(chunk, offset));
+    ASSERT(offset < offset_end);
+
+    if (place->serial != chunk->serial || place->offset > offset) { /* CCH-5 */
+        *place = (struct cache_place){.serial = chunk->serial, .offset = chunk->offset_first};
+    }
+    place_walk(chunk, offset, place);
+    size_t first = place->position;
+    if (chunk->offset_end <= offset_end) {
+        place->position = chunk->bytes_used;
+        place->offset = chunk->offset_end;
+    } else {
+        place_walk(chunk, offset_end, place);
+    }
+    return (struct bytes){chunk->data + first, place->position - first};
 }
 
 struct cache_chunk *cache_unwritten(struct cache_log *log)

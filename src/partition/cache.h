@@ -29,6 +29,7 @@
  *          it; an empty one, if it is the first of its log besides
  *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
  *   CCH-4  memory of a large page is given back only when both its halves are free
+ *   CCH-5  a place is used only in the chunk that it was taken in, and only if that was not cut
  *
  * Threads: the shard's owner. A reader that holds a reference may read bytes below the committed
  * end without it.   Memory: chunks come from io_alloc and are reused through a free list.
@@ -45,6 +46,7 @@ struct cache;
 /* One piece of a partition's tail. */
 struct cache_chunk {
     struct cache *cache;
+    uint64_t serial;                /* Another one after a cut: what places go by. */
     atomic_uint references;         /* The list holds one while the chunk is in it. */
     struct cache_chunk *next;       /* Next of the same partition, or of the free list. */
     struct cache_chunk *free_prev;  /* The one before it in the free list. */
@@ -63,6 +65,14 @@ struct cache_chunk {
     struct cache_log *log;
 };
 
+/* Where a batch begins, or will: what a reader keeps, so that it need not walk there again. It may
+ * be kept for any time, whatever becomes of the chunk. Zeroed is nowhere. */
+struct cache_place {
+    uint64_t serial; /* Of the chunk; 0: nowhere. */
+    size_t position; /* In it, between two batches... */
+    int64_t offset;  /* ...of which the one before ends here. */
+};
+
 /* The cached tail of one partition. Zeroed is empty. */
 struct cache_log {
     struct cache_chunk *first;
@@ -79,6 +89,7 @@ struct cache {
     uint64_t bytes;                      /* Of all chunks that belong to a partition or a reader. */
     uint64_t bytes_unwritten;            /* Of all batches not yet in a segment. */
     uint64_t evictions;                  /* Chunks dropped to make room. */
+    uint64_t serial_last;                /* Of its chunks. */
     struct cache_chunk *evictable_first; /* Written chunks, oldest first. */
     struct cache_chunk *evictable_last;
     struct cache_chunk *free_first; /* Large chunks, kept warm; used last comes first. */
@@ -143,6 +154,18 @@ static inline bool cache_is_reserved(const struct cache_log *log)
 /** Return the chunk of @log that holds @offset with a reference, or NULL. Gives:
  * cache_chunk_release. */
 struct cache_chunk *cache_acquire(struct cache_log *log, int64_t offset);
+
+/**
+ * Return the batches of @chunk from the one that holds @offset to the last that ends at or below
+ * @offset_end.
+ *
+ * Begins at @place if that is of this chunk and not behind @offset, and else walks from the front;
+ * it leaves @place behind the last batch returned. Empty if there are none. Borrows.
+ */
+struct bytes cache_chunk_part(const struct cache_chunk *chunk,
+                              int64_t offset,
+                              int64_t offset_end,
+                              struct cache_place *place);
 
 /** Return the first chunk of @log with unwritten bytes, or NULL. Borrows. */
 struct cache_chunk *cache_unwritten(struct cache_log *log);

@@ -226,10 +226,14 @@ struct partition_view {
 /**
  * Take a view of @partition from @offset on. Gives: partition_view_release.
  *
+ * @place is the reader's, zeroed at first: with it a read that goes on where the last one ended
+ * finds its place in the cache at once.
+ *
  * PYR_ERR_OUT_OF_RANGE below the log start or past the commit point.
  */
 MUST_CHECK enum pyr_err partition_view_take(struct partition *partition,
                                             int64_t offset,
+                                            struct cache_place *place,
                                             struct partition_view *ret_view,
                                             struct pyr_error *reterr);
 

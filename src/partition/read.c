@@ -10,43 +10,10 @@
 
 #include "base/assert.h"
 #include "partition/shard_inner.h"
-#include "record/batch.h"
-
-/* Return the part of @chunk that holds @offset and what follows, up to the commit point. */
-static struct bytes chunk_part(const struct cache_chunk *chunk,
-                               int64_t offset,
-                               int64_t offset_end,
-                               int64_t *ret_next)
-{
-    ASSERT(offset < offset_end);
-    ASSERT(chunk->bytes_written <= chunk->bytes_used);
-
-    size_t first = chunk->bytes_used;
-    size_t position = 0;
-    int64_t next = offset;
-    while (position < chunk->bytes_used) {
-        struct bytes rest = {chunk->data + position, chunk->bytes_used - position};
-        struct batch_header header;
-        enum pyr_err err = batch_header_read(rest, &header, NULL);
-        ASSERT(err == PYR_OK);
-        if (batch_offset_end(&header) > offset_end) {
-            break;
-        }
-        if (batch_offset_end(&header) > offset && first == chunk->bytes_used) {
-            first = position;
-        }
-        position += header.bytes;
-        next = batch_offset_end(&header);
-    }
-    *ret_next = next;
-    if (first >= position) {
-        return (struct bytes){NULL, 0};
-    }
-    return (struct bytes){chunk->data + first, position - first};
-}
 
 enum pyr_err partition_view_take(struct partition *partition,
                                  int64_t offset,
+                                 struct cache_place *place,
                                  struct partition_view *ret_view,
                                  struct pyr_error *reterr)
 {
@@ -74,8 +41,10 @@ enum pyr_err partition_view_take(struct partition *partition,
     if (chunk) {
         view.kind = PARTITION_VIEW_CACHE;
         view.chunk = chunk;
-        view.data = chunk_part(chunk, offset, view.offset_end, &view.offset_next);
+        view.data = cache_chunk_part(chunk, offset, view.offset_end, place);
+        view.offset_next = place->offset;
         ASSERT(view.data.count > 0);
+        ASSERT(view.offset_next <= view.offset_end); /* PAR-2 */
         *ret_view = view;
         return PYR_OK;
     }

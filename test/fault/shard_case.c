@@ -343,6 +343,7 @@ int64_t shard_case_acked(const struct shard_life *life, size_t index)
 struct sight {
     int64_t next;        /* The offset expected next; of a keyed log, the least. */
     int64_t newest[256]; /* Of each key, the newest record seen; -1 is none. */
+    struct cache_place place;
 };
 
 static bool wrong(struct shard_life *life, size_t index, int64_t offset, const char *what)
@@ -425,7 +426,7 @@ static enum pyr_err view_check(struct shard_life *life,
     static uint8_t buffer[READ_BYTES];
     struct partition *log = life->logs[index];
     struct partition_view view;
-    enum pyr_err err = partition_view_take(log, sight->next, &view, &life->error);
+    enum pyr_err err = partition_view_take(log, sight->next, &sight->place, &view, &life->error);
     if (err != PYR_OK) {
         return err;
     }

@@ -272,3 +272,109 @@ TEST(cache_truncate, cuts_at_a_batch)
     cache_deinit(&cache);
     io_destroy(io);
 }
+
+/* -- Places -- */
+
+/* A reader of the tail begins where it ended, and not at the chunk's front: a chunk of small
+ * batches has thousands before it. The front is made unreadable here, so that a walk from there
+ * would be seen. */
+TEST(cache_chunk_part, goes_on_where_the_last_one_ended)
+{
+    struct io *io = world_open();
+    struct cache cache;
+    struct cache_log log = {0};
+    struct cache_place place = {0};
+    cache_init(&cache, io, UINT64_C(1024) * 1024);
+    for (int64_t offset = 0; offset < 50; offset++) {
+        CHECK(batch_put(&cache, &log, 70, offset));
+    }
+    struct cache_chunk *chunk = cache_acquire(&log, 10);
+
+    struct bytes part = cache_chunk_part(chunk, 10, 20, &place); /* Up to the commit point. */
+    CHECK(part.data == chunk->data + 700);
+    CHECK_INT(part.count, 700);
+    CHECK_INT(place.offset, 20);
+    memset(chunk->data, 0xff, 1400);
+    part = cache_chunk_part(chunk, 20, 30, &place);
+    CHECK(part.data == chunk->data + 1400);
+    CHECK_INT(part.count, 700);
+    part = cache_chunk_part(chunk, 33, 50, &place); /* A little ahead, and to the end. */
+    CHECK(part.data == chunk->data + 2310);
+    CHECK_INT(part.count, 17 * 70);
+    CHECK(batch_put(&cache, &log, 70, 50));
+    part = cache_chunk_part(chunk, 50, 51, &place);
+    CHECK(part.data == chunk->data + 3500);
+    CHECK_INT(part.count, 70);
+
+    cache_chunk_release(chunk);
+    cache_clear(&cache, &log);
+    cache_deinit(&cache);
+    io_destroy(io);
+}
+
+/* A place behind the offset is of no use: the walk begins at the front. */
+TEST(cache_chunk_part, goes_back)
+{
+    struct io *io = world_open();
+    struct cache cache;
+    struct cache_log log = {0};
+    struct cache_place place = {0};
+    cache_init(&cache, io, UINT64_C(1024) * 1024);
+    for (int64_t offset = 0; offset < 50; offset++) {
+        CHECK(batch_put(&cache, &log, 70, offset));
+    }
+    struct cache_chunk *chunk = cache_acquire(&log, 0);
+    (void)cache_chunk_part(chunk, 40, 50, &place);
+
+    struct bytes part = cache_chunk_part(chunk, 7, 9, &place);
+
+    CHECK(part.data == chunk->data + 490);
+    CHECK_INT(part.count, 140);
+    CHECK_INT(place.offset, 9);
+    cache_chunk_release(chunk);
+    cache_clear(&cache, &log);
+    cache_deinit(&cache);
+    io_destroy(io);
+}
+
+/* CCH-5: after a cut other batches stand in the same chunk, and begin elsewhere. A chunk that was
+ * dropped comes back as another one, with the same memory. */
+TEST(cache_chunk_part, forgets_the_place_in_a_chunk_that_was_cut_or_dropped)
+{
+    for (int dropped = 0; dropped < 2; dropped++) {
+        struct io *io = world_open();
+        struct cache cache;
+        struct cache_log log = {.chunk_bytes = CACHE_CHUNK_BYTES_MAX};
+        struct cache_place place = {0};
+        cache_init(&cache, io, UINT64_C(64) * CACHE_CHUNK_BYTES_MAX);
+        for (int64_t offset = 0; offset < 50; offset++) {
+            CHECK(batch_put(&cache, &log, 70, offset));
+        }
+        struct cache_chunk *chunk = cache_acquire(&log, 20);
+        uint8_t *memory = chunk->data;
+        (void)cache_chunk_part(chunk, 20, 40, &place);
+        cache_chunk_release(chunk);
+
+        int64_t first = dropped ? 0 : 15;
+        if (dropped) {
+            cache_clear(&cache, &log);
+            log.chunk_bytes = CACHE_CHUNK_BYTES_MAX;
+        } else {
+            cache_truncate(&cache, &log, first);
+        }
+        for (int64_t offset = first; offset < 60; offset++) {
+            CHECK(batch_put(&cache, &log, 100, offset));
+        }
+
+        chunk = cache_acquire(&log, 40);
+        CHECK(chunk->data == memory);
+        struct bytes part = cache_chunk_part(chunk, 40, 60, &place);
+        size_t before = (size_t)first * 70 + (size_t)(40 - first) * 100;
+        CHECK(part.data == chunk->data + before);
+        CHECK_INT(part.count, 2000);
+        cache_chunk_release(chunk);
+        cache_clear(&cache, &log);
+        cache_deinit(&cache);
+        io_destroy(io);
+    }
+}

@@ -129,7 +129,8 @@ TEST(partition_delete, is_final_at_once)
     CHECK_INT(delete_log(&life), PYR_OK);
 
     struct partition *log = life.logs[LOG];
-    CHECK_INT(partition_view_take(log, 5, &view, &life.error), PYR_ERR_NOT_FOUND);
+    CHECK_INT(partition_view_take(log, 5, &(struct cache_place){0}, &view, &life.error),
+              PYR_ERR_NOT_FOUND);
     CHECK_INT(partition_reserve(log, 100, &room, &life.error), PYR_ERR_NOT_FOUND);
     CHECK_INT(partition_delete_before(log, 5, &life.error), PYR_ERR_NOT_FOUND);
     CHECK(strstr(life.error.message, "was deleted"));

@@ -54,7 +54,8 @@ TEST(partition_delete_before, removes_whole_segments_after_the_start_is_durable)
     CHECK_INT(partition_delete_before(log, 300, NULL), PYR_OK);
 
     struct partition_view view;
-    CHECK_INT(partition_view_take(log, 299, &view, NULL), PYR_ERR_OUT_OF_RANGE);
+    CHECK_INT(partition_view_take(log, 299, &(struct cache_place){0}, &view, NULL),
+              PYR_ERR_OUT_OF_RANGE);
     CHECK_INT(segment_log_segments(log->segments), segments);
     pass(&life, 2);
     CHECK_INT(log->start_durable, 300);

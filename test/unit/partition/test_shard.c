@@ -46,11 +46,11 @@ TEST(partition_append, commits_only_what_the_journal_has_durable)
     CHECK_INT(err, PYR_OK);
     CHECK_INT(log->offset_end, 5);
     CHECK_INT(log->offset_committed, 0); /* PAR-4 */
-    CHECK_INT(partition_view_take(log, 0, &view, NULL), PYR_OK);
+    CHECK_INT(partition_view_take(log, 0, &(struct cache_place){0}, &view, NULL), PYR_OK);
     CHECK_INT(view.kind, PARTITION_VIEW_NONE); /* PAR-2 */
     CHECK_INT(shard_case_settle(&life), PYR_OK);
     CHECK_INT(log->offset_committed, 5);
-    CHECK_INT(partition_view_take(log, 0, &view, NULL), PYR_OK);
+    CHECK_INT(partition_view_take(log, 0, &(struct cache_place){0}, &view, NULL), PYR_OK);
     CHECK_INT(view.kind, PARTITION_VIEW_CACHE);
     partition_view_release(log, &view);
     shard_case_end(&life);
@@ -113,7 +113,7 @@ TEST(partition_flush, writes_within_the_buffer_time)
     CHECK_INT(log->cached.bytes_unwritten, 0);
     cache_clear(&life.shard->cache, &log->cached);
     struct partition_view view;
-    CHECK_INT(partition_view_take(log, 3, &view, NULL), PYR_OK);
+    CHECK_INT(partition_view_take(log, 3, &(struct cache_place){0}, &view, NULL), PYR_OK);
     CHECK_INT(view.kind, PARTITION_VIEW_SEGMENT);
     partition_view_release(log, &view);
     CHECK(shard_case_check(&life, 0, false));
