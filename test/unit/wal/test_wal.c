@@ -5,8 +5,11 @@
  */
 #include <stdio.h>
 
+#include "base/checksum.h"
+#include "base/codec.h"
 #include "io/testing.h"
 #include "unit/wal/journal_case.h"
+#include "wal/twin.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -383,6 +386,51 @@ TEST(wal_open, refuses_the_journal_of_another_storage_or_shard)
     c.options.storage_id[0] = 1;
     CHECK_INT(journal_case_open(&c), PYR_OK);
     journal_case_deinit(&c);
+}
+
+/* Give the block at @position of @file the next version, with a checksum that fits: over @checked
+ * bytes, and then over the body if there is one at @body_position. */
+static void make_newer(struct journal_case *c,
+                       const char *file,
+                       int64_t position,
+                       size_t checked,
+                       size_t body_position)
+{
+    uint8_t block[BLOCK_BYTES];
+    journal_case_read(c, file, position, (struct bytes_mut){block, sizeof block});
+    put_le16(block + 4, WAL_FORMAT_VERSION + 1);
+    uint64_t checksum = checksum_hash64(get_le32(block), (struct bytes){block, checked});
+    if (body_position > 0) {
+        struct bytes body = {block + body_position, (size_t)get_le64(block + 32)};
+        checksum = checksum_hash64(checksum, body);
+    }
+    put_le64(block + checked, checksum);
+    journal_case_damage(c, file, position, (struct bytes){block, sizeof block});
+}
+
+/* A newer version's journal is neither damaged nor empty: it is refused with a code of its own, so
+ * that nobody repairs it. One header of a journal file is enough, of `run` both copies. */
+TEST(wal_open, refuses_what_a_newer_version_wrote)
+{
+    for (int kind = 0; kind < 2; kind++) {
+        struct journal_case c;
+        journal_case_init(&c);
+        journal_case_start(&c);
+        journal_case_durable(&c, "a");
+        journal_case_stop(&c);
+        const char *file = kind == 0 ? "00000000.wal" : "run";
+
+        make_newer(&c, file, BLOCK_BYTES, kind == 0 ? 48 : 40,
+                   kind == 0 ? 0 : WAL_TWIN_HEADER_BYTES);
+        if (kind == 1) {
+            make_newer(&c, file, 0, 40, WAL_TWIN_HEADER_BYTES);
+        }
+
+        CHECK_INT(journal_case_open(&c), PYR_ERR_VERSION);
+        CHECK(strstr(c.error.message, file) != NULL);
+        CHECK(strstr(c.error.message, "newer version") != NULL);
+        journal_case_deinit(&c);
+    }
 }
 
 /* A journal keeps the length of its files, whatever the options say later. */
