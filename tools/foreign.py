@@ -39,6 +39,8 @@ def need(kind):
     for program in (emulator, compiler):
         if not shutil.which(program):
             raise suite.NotHere(f"{program} is not installed (tools/setup.sh long)")
+    if " " in str(ROOT):
+        raise suite.NotHere("pkg-config hands no path with a space on to a cross compiler")
     sysroot.make(kind)
 
 

@@ -58,6 +58,14 @@ class Foreign(Folder):
         with mock.patch("shutil.which", return_value=None):
             self.assertRaisesRegex(suite.NotHere, "setup.sh long", foreign.need, "s390x")
 
+    def test_space(self):
+        """in a path with a space a machine is skipped before anything is fetched"""
+        with mock.patch("shutil.which", return_value="/bin/true"), \
+                mock.patch.object(foreign, "ROOT", Path("/a b")), \
+                mock.patch.object(foreign.sysroot, "make") as make:
+            self.assertRaisesRegex(suite.NotHere, "space", foreign.need, "arm64")
+            make.assert_not_called()
+
     def test_early_end(self):
         """a writer that ends by itself, or that gets nothing acknowledged, is a failure"""
         acks = self.folder / "acks"
