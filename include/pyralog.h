@@ -311,8 +311,7 @@ PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_log(struct pyr_store *store,
  * PYR_ERR_NOT_FOUND from its calls, and closes it as ever; what a reader holds stays valid. Any
  * thread.
  *
- * PYR_ERR_NOT_FOUND: there is no such log. PYR_ERR_TOO_LARGE: a name of over 214 bytes, partition
- * included, leaves no room for the log id. PYR_ERR_DISK_FULL: what the log has in memory only finds
+ * PYR_ERR_NOT_FOUND: there is no such log. PYR_ERR_DISK_FULL: what the log has in memory only finds
  * no room. After an error the log is there as before.
  */
 PYR_API PYR_MUST_CHECK enum pyr_err pyr_store_delete_log(struct pyr_store *store,

@@ -134,8 +134,7 @@ static enum pyr_err delete_now(struct partition *partition, struct pyr_error *re
     char path[PATH_BYTES_MAX];
     char name[DELETED_NAME_BYTES_MAX];
     struct log_state state;
-    bool is_named = deleted_name_put(partition->name, &partition->id, name);
-    ASSERT(is_named);
+    deleted_name_put(partition->name, &partition->id, name);
     folder_path(shard->folder, partition->name, path);
     partition->checkpoint_number = partition->entry_number;
     checkpoint_row_fill(partition, &state);
@@ -162,14 +161,9 @@ enum pyr_err shard_partition_delete(struct shard *shard, const char *name, struc
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(name);
 
-    char folder[DELETED_NAME_BYTES_MAX];
     struct partition *partition = recovery_named(shard, name);
     if (!partition) {
         return err_set(reterr, PYR_ERR_NOT_FOUND, "there is no log '%s'", name);
-    }
-    if (!deleted_name_put(name, &partition->id, folder)) {
-        return err_set(reterr, PYR_ERR_TOO_LARGE,
-                       "log '%s': the name is too long for a deleted log's folder", name);
     }
     partition->is_deleting = true;
     enum pyr_err err = delete_settle(partition, reterr);
@@ -226,8 +220,7 @@ static enum pyr_err restore_now(struct shard *shard,
     ASSERT(log_id_equal(&deleted->id, &state->id));
 
     char name[DELETED_NAME_BYTES_MAX];
-    bool is_named = deleted_name_put(deleted->name, &deleted->id, name);
-    ASSERT(is_named);
+    deleted_name_put(deleted->name, &deleted->id, name);
     enum pyr_err err = rename_log(shard, name, deleted->name, reterr);
     if (err != PYR_OK) {
         return err;
@@ -273,8 +266,7 @@ enum pyr_err shard_partition_restore(struct shard *shard,
     char folder[DELETED_NAME_BYTES_MAX];
     struct bytes_mut body = {NULL, 0};
     struct log_state state;
-    bool is_named = deleted_name_put(name, &deleted->id, folder);
-    ASSERT(is_named);
+    deleted_name_put(name, &deleted->id, folder);
     folder_path(shard->folder, folder, path);
     err = notes_forget(shard, reterr); /* NTE-1 */
     if (err == PYR_OK) {

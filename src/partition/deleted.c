@@ -9,7 +9,9 @@
 #include "partition/deleted.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/checksum.h"
@@ -25,13 +27,16 @@ enum {
     SUFFIX_BYTES = sizeof DELETED_SUFFIX - 1,
     TAIL_BYTES = 1 + ID_DIGITS + SUFFIX_BYTES, /* Behind the log's name. */
     CRC_BYTES = 4,
+    CUT_BYTES = 200, /* Of a name too long for its folder's. */
+    KEY_DIGITS = 8,
     STATE_FILE_BYTES_MAX = 4 << 20, /* An epoch table of the largest kind, and a block. */
 };
 
 /* -- Names -- */
 
-bool deleted_name_put(const char *name, const struct log_id *id, char *ret_name)
+void deleted_name_put(const char *name, const struct log_id *id, char *ret_name)
 {
+    ASSERT_STATIC(CUT_BYTES + 1 + KEY_DIGITS + TAIL_BYTES < DELETED_NAME_BYTES_MAX, "it fits");
     ASSERT(name[0] != '\0');
     ASSERT(ret_name);
 
@@ -39,11 +44,22 @@ bool deleted_name_put(const char *name, const struct log_id *id, char *ret_name)
     for (size_t index = 0; index < LOG_ID_BYTES; index++) {
         (void)snprintf(digits + 2 * index, 3, "%02x", id->value[index]);
     }
-    if (strlen(name) + TAIL_BYTES >= DELETED_NAME_BYTES_MAX) {
-        return false;
+    if (strlen(name) + TAIL_BYTES < DELETED_NAME_BYTES_MAX) {
+        (void)snprintf(ret_name, DELETED_NAME_BYTES_MAX, "%s.%s" DELETED_SUFFIX, name, digits);
+        return;
     }
-    (void)snprintf(ret_name, DELETED_NAME_BYTES_MAX, "%s.%s" DELETED_SUFFIX, name, digits);
-    return true;
+    (void)snprintf(ret_name, DELETED_NAME_BYTES_MAX, "%.*s~%08" PRIx32 ".%s" DELETED_SUFFIX,
+                   CUT_BYTES, name, folder_shard_key(name), digits);
+}
+
+/* Return the number that @name's shard is drawn from, which a cut name says itself. */
+static uint32_t key_of(const char *name)
+{
+    ASSERT(name[0] != '\0');
+    ASSERT(strlen(name) < LOG_NAME_BYTES_MAX);
+
+    const char *cut = strchr(name, '~');
+    return cut ? (uint32_t)strtoul(cut + 1, NULL, 16) : folder_shard_key(name);
 }
 
 static int digit_of(char letter)
@@ -251,8 +267,8 @@ void deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t w
 
 uint64_t deleted_waited_ns(const struct deleted *deleted, uint64_t now_ns)
 {
-    ASSERT(deleted);
     ASSERT(deleted->name[0] != '\0');
+    ASSERT(deleted->waited_ns <= UINT64_MAX - now_ns);
 
     /* A clearing that is to be tried again begins in the future. */
     return deleted->waited_ns + (now_ns > deleted->since_ns ? now_ns - deleted->since_ns : 0);
@@ -263,6 +279,7 @@ static uint64_t deleted_due_ns(const struct shard *shard, const struct deleted *
 {
     uint64_t grace_ns = shard->options.delete_grace_ns;
     ASSERT(deleted->name[0] != '\0');
+    ASSERT(shard->deleted_count > 0);
 
     return deleted->since_ns + (grace_ns > deleted->waited_ns ? grace_ns - deleted->waited_ns : 0);
 }
@@ -291,11 +308,36 @@ bool deleted_has(const struct shard *shard, const struct log_id *id)
     return false;
 }
 
+/* Put the whole name of the deleted log in the folder @entry, at @path, to @name, which is cut. It
+ * stays so if the state is gone or says another: then there is nothing to restore. */
+static enum pyr_err name_complete(struct shard *shard,
+                                  const char *entry,
+                                  const char *path,
+                                  const struct log_id *id,
+                                  char *name)
+{
+    ASSERT(strchr(name, '~'));
+    ASSERT(path);
+
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state;
+    char again[DELETED_NAME_BYTES_MAX];
+    enum pyr_err err = deleted_state_get(shard->io, path, id, &body, &state, NULL);
+    if (err == PYR_OK) {
+        deleted_name_put(state.name, id, again);
+        if (strcmp(again, entry) == 0) {
+            memcpy(name, state.name, sizeof state.name);
+        }
+    }
+    io_free(shard->io, body.data);
+    return err == PYR_ERR_NO_MEMORY ? err : PYR_OK;
+}
+
 /* Note the folder @entry as that of the deleted log @name, if it is that: it says so itself, or
  * nothing is left in it. Anything else is moved away. */
 static enum pyr_err deleted_look(struct shard *shard,
                                  const char *entry,
-                                 const char *name,
+                                 char *name,
                                  const struct log_id *id,
                                  struct shard_report *report,
                                  struct pyr_error *reterr)
@@ -316,6 +358,10 @@ static enum pyr_err deleted_look(struct shard *shard,
         }
         is_it = entries.count == 0;
         io_entries_free(shard->io, &entries);
+    }
+    if (is_it && strchr(name, '~') &&
+        name_complete(shard, entry, path, id, name) == PYR_ERR_NO_MEMORY) {
+        return err_set(reterr, PYR_ERR_NO_MEMORY, "list the deleted logs");
     }
     if (is_it) {
         return deleted_add(shard, name, id)
@@ -350,7 +396,7 @@ enum pyr_err deleted_find(struct shard *shard,
         char name[LOG_NAME_BYTES_MAX];
         struct log_id id;
         bool is_ours = entry->kind == IO_KIND_FOLDER && deleted_name_get(entry->name, name, &id) &&
-                       folder_shard_of(name, shard->folder->shards) == shard->options.index;
+                       key_of(name) % shard->folder->shards == shard->options.index;
         if (is_ours) {
             err = deleted_look(shard, entry->name, name, &id, report, reterr);
         }
@@ -483,9 +529,11 @@ static struct deleted *deleted_first(struct shard *shard)
 
 static void deleted_start(struct shard *shard, struct deleted *deleted, struct work *work)
 {
+    ASSERT(!deleted->is_clearing);
+    ASSERT(work->state == WORK_STATE_FREE);
+
     char name[DELETED_NAME_BYTES_MAX];
-    bool is_named = deleted_name_put(deleted->name, &deleted->id, name);
-    ASSERT(is_named);
+    deleted_name_put(deleted->name, &deleted->id, name);
     ASSERT(deleted_is_forgotten(shard, deleted)); /* DEL-2 */
 
     work->kind = WORK_CLEAR;

@@ -10,6 +10,11 @@
  *      orders-0/  --delete-->  orders-0.00112233445566778899aabbccddeeff-deleted/  --grace--> gone
  *                 <--restore--
  *
+ * Where that would be over 255 bytes, the log's name is cut, and the number that its shard is drawn
+ * from stands behind it (in hexadecimal; no log has a '~' in its name). The name is in the state.
+ *
+ *      xxxxx...xxx~0123abcd.00112233445566778899aabbccddeeff-deleted/
+ *
  * The name decides, and nothing else: what checkpoint and journal still say of the log id in it is
  * passed over at the next start. So the folder goes only after a checkpoint that began after the
  * rename, behind which neither has anything of it to say; and then what names it goes last: first
@@ -41,7 +46,7 @@ struct work;
 /* One deleted log of a shard. */
 struct deleted {
     struct log_id id;
-    char name[LOG_NAME_BYTES_MAX]; /* It had. */
+    char name[LOG_NAME_BYTES_MAX]; /* It had; or the cut one, if its state is gone. */
     uint64_t since_ns;             /* When it was deleted, or found deleted at the start. */
     uint64_t waited_ns;            /* What it had waited by then; see notes.h. */
     uint64_t checkpoint;           /* It may go once so many checkpoints were made, */
@@ -59,14 +64,14 @@ struct deleted_clear {
     int error;
 };
 
-/** Write the name of the deleted folder of log @name with @id to @ret_name, which has
- * DELETED_NAME_BYTES_MAX bytes; false if it would be longer. */
-bool deleted_name_put(const char *name, const struct log_id *id, char *ret_name);
+/** Write the name of the deleted folder of log @name, cut or not, with @id to @ret_name, which has
+ * DELETED_NAME_BYTES_MAX bytes. */
+void deleted_name_put(const char *name, const struct log_id *id, char *ret_name);
 
 /** Read a log id of 32 hexadecimal digits; false if @text is none. */
 bool deleted_id_get(const char *text, struct log_id *ret_id);
 
-/** Take the name of a deleted folder apart; false if @entry is none. */
+/** Take the name of a deleted folder apart; false if @entry is none. @ret_name may be cut. */
 bool deleted_name_get(const char *entry, char *ret_name, struct log_id *ret_id);
 
 /** Write @state into the log's folder at @path, on stable storage. Blocks. */

@@ -55,10 +55,9 @@ void folder_journal_path(const struct folder *folder,
     folder_path(folder, name, ret_path);
 }
 
-uint32_t folder_shard_of(const char *name, uint32_t shards)
+uint32_t folder_shard_key(const char *name)
 {
     ASSERT(name);
-    ASSERT(shards > 0);
 
     const char *dash = strrchr(name, '-');
     if (!dash || dash[1] == '\0') {
@@ -73,7 +72,15 @@ uint32_t folder_shard_of(const char *name, uint32_t shards)
     }
     ASSERT(dash >= name);
     struct bytes topic = {(const uint8_t *)name, (size_t)(dash - name)};
-    return (checksum_crc32c(0, topic) + partition) % shards;
+    return checksum_crc32c(0, topic) + partition;
+}
+
+uint32_t folder_shard_of(const char *name, uint32_t shards)
+{
+    ASSERT(name);
+    ASSERT(shards > 0);
+
+    return folder_shard_key(name) % shards;
 }
 
 /* What stands in the folder before anything is done to it. */

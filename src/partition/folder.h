@@ -87,6 +87,9 @@ void folder_journal_path(const struct folder *folder,
                          uint32_t index,
                          char *ret_path);
 
+/** Return the number that the shard of the log called @name is drawn from: it modulo the shards. */
+uint32_t folder_shard_key(const char *name);
+
 /** Return which of @shards shards the entry @name of a data folder belongs to; 0 for what is no
  * log's name. */
 uint32_t folder_shard_of(const char *name, uint32_t shards);

@@ -171,6 +171,8 @@ void notes_run(struct notes_write *write)
     ASSERT(write->data);
     ASSERT(write->count >= LEAST_BYTES);
 
+    ASSERT(write->folder[0] != '\0');
+
     struct bytes data = {write->data, write->count};
     write->err = segment_file_replace(write->io, write->folder, NOTES_FILE_NAME, data, NULL);
 }

@@ -85,6 +85,7 @@ void shard_scrub_report(const struct shard *shard, struct shard_scrub_report *re
 static struct partition *log_behind(struct shard *shard, const struct log_id *id, bool is_from)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+    ASSERT(shard->partition_count <= SHARD_PARTITIONS_MAX);
 
     struct partition *first = NULL;
     for (struct partition *at = shard->partitions; at; at = at->next) {

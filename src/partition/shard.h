@@ -113,7 +113,7 @@ void shard_partition_release(struct partition *partition);
  * PYR_ERR_NOT_FOUND from then on. Its bytes go after the grace time; see deleted.h.
  *
  * PYR_ERR_BUSY: turn the wheel and call again; until then the log takes no appends and no reads.
- * PYR_ERR_NOT_FOUND, PYR_ERR_TOO_LARGE (the name); after errors but BUSY nothing has changed.
+ * PYR_ERR_NOT_FOUND; after errors but BUSY nothing has changed.
  * Blocks.
  */
 MUST_CHECK enum pyr_err shard_partition_delete(struct shard *shard,

@@ -77,7 +77,7 @@ static bool folder_is_there(struct shard_life *life, const struct log_id *id)
     char name[DELETED_NAME_BYTES_MAX];
     char path[PATH_BYTES_MAX];
     struct io_stat stat;
-    CHECK(deleted_name_put(shard_case_name(LOG), id, name));
+    deleted_name_put(shard_case_name(LOG), id, name);
     folder_path(&life->folder, name, path);
     return io_stat(life->io, path, &stat) == 0;
 }
@@ -92,7 +92,7 @@ TEST(deleted_name, goes_there_and_back)
     char name[LOG_NAME_BYTES_MAX];
     struct log_id found;
 
-    CHECK(deleted_name_put("a.b-c-0", &id, entry));
+    deleted_name_put("a.b-c-0", &id, entry);
     CHECK_TEXT(entry, "a.b-c-0.00010203040506070809abcdef0d0eff-deleted");
     CHECK(deleted_name_get(entry, name, &found));
     CHECK_TEXT(name, "a.b-c-0");
@@ -106,10 +106,24 @@ TEST(deleted_name, goes_there_and_back)
     char longest[LOG_NAME_BYTES_MAX];
     memset(longest, 'x', sizeof longest);
     longest[214] = '\0';
-    CHECK(deleted_name_put(longest, &id, entry));
+    deleted_name_put(longest, &id, entry);
+    CHECK_INT(strlen(entry), 255);
+    CHECK(deleted_name_get(entry, name, &found));
+    CHECK_TEXT(name, longest);
+
+    /* A longer one is cut, and what is left of it names the same folder. */
     longest[214] = 'x';
-    longest[215] = '\0';
-    CHECK(!deleted_name_put(longest, &id, entry));
+    longest[253] = '-';
+    longest[254] = '7';
+    longest[255] = '\0';
+    deleted_name_put(longest, &id, entry);
+    CHECK(strlen(entry) <= 255);
+    CHECK(deleted_name_get(entry, name, &found));
+    CHECK(log_id_equal(&id, &found));
+    CHECK(strchr(name, '~'));
+    char again[DELETED_NAME_BYTES_MAX];
+    deleted_name_put(name, &found, again);
+    CHECK_TEXT(again, entry);
 }
 
 /* -- Deleting -- */
@@ -289,6 +303,72 @@ TEST(partition_restore, refuses_a_name_in_use)
     CHECK_INT(restore_log(&life, &first), PYR_OK);
     open_log(&life);
     CHECK_INT(life.logs[LOG]->offset_end, 30);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
+/* Open the store on @disk with @shards, and return the shard of the log @name. */
+static struct shard *long_begin(struct shard_life *life,
+                                struct sim_disk *disk,
+                                uint32_t shards,
+                                const char *name)
+{
+    shard_case_init(life, disk, 5);
+    life->shards_wanted = shards;
+    life->mask = 1U << OTHER;
+    life->delete_grace_ns = UINT64_C(60000000000);
+    CHECK_INT(shard_case_open(life), PYR_OK);
+    CHECK_INT(life->report.quarantined, 0);
+    return life->shards[folder_shard_of(name, shards)];
+}
+
+/* Append to the log @name of @shard, which has @end records, and delete it. */
+static void long_delete(struct shard_life *life, struct shard *shard, const char *name, int end)
+{
+    const struct partition_options options = {.is_cached = true, .segment_bytes = 16 << 10};
+    struct partition *log = NULL;
+    CHECK_INT(shard_partition_open(shard, name, &options, &log, &life->error), PYR_OK);
+    CHECK_INT(log->offset_end, end);
+    life->logs[LOG] = log;
+    fill(life, LOG, 10);
+    enum pyr_err err = PYR_ERR_BUSY;
+    for (int turn = 0; err == PYR_ERR_BUSY && turn < TURNS_MAX; turn++) {
+        err = shard_partition_delete(shard, name, &life->error);
+        shard_case_turn(life);
+    }
+    CHECK_INT(err, PYR_OK);
+    let_go(life);
+}
+
+/* A log whose name leaves no room for its id is deleted and comes back like any other, in a later
+ * life too, in a store of several shards; and when its grace is over, its folder goes. */
+TEST(partition_delete, takes_the_longest_names)
+{
+    char name[256];
+    memset(name, 'x', sizeof name);
+    int number = 4711; /* Of a shard that a cut name by itself would not be taken for. */
+    do {
+        (void)snprintf(name + 250, sizeof name - 250, "-%d", number++);
+    } while (folder_shard_of(name, 2) == 0 || folder_shard_of(name, 3) == 0);
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    struct shard *shard = long_begin(&life, disk, 2, name);
+    long_delete(&life, shard, name, 0);
+    for (int round = 1; round < 4; round++) {
+        shard_case_end(&life);
+        CHECK_INT(life.allocations_live, 0);
+        shard = long_begin(&life, disk, round == 2 ? 3 : 2, name);
+        CHECK_INT(shard_partitions_deleted(shard), 1);
+        CHECK_INT(shard_partition_restore(shard, name, NULL, &life.error), PYR_OK);
+        long_delete(&life, shard, name, 10 * round);
+    }
+
+    sim_advance(life.sim, UINT64_C(61000000000));
+    for (int turn = 0; turn < 300; turn++) {
+        shard_case_turn(&life);
+    }
+
+    CHECK_INT(shard_partitions_deleted(shard), 0);
     shard_case_end(&life);
     sim_disk_destroy(disk);
 }
