@@ -93,6 +93,16 @@ void err_wrap(struct pyr_error *reterr, const char *format, ...)
     memcpy(reterr->message, message, sizeof message);
 }
 
+enum pyr_err err_recode(struct pyr_error *reterr, enum pyr_err err)
+{
+    ASSERT(err != PYR_OK);
+
+    if (reterr) {
+        reterr->code = err;
+    }
+    return err;
+}
+
 enum pyr_err err_from_errno(int number)
 {
     ASSERT(number >= 0);

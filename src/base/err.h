@@ -41,6 +41,9 @@ enum pyr_err err_set(struct pyr_error *reterr, enum pyr_err err, const char *for
  */
 void err_wrap(struct pyr_error *reterr, const char *format, ...) ERR_PRINTF(2, 3);
 
+/** Make @err the code in @reterr (which may be NULL), whose message stays; return @err. */
+enum pyr_err err_recode(struct pyr_error *reterr, enum pyr_err err);
+
 /** Return the code that stands for the errno value @number (0 gives PYR_OK). */
 enum pyr_err err_from_errno(int number);
 

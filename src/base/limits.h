@@ -298,6 +298,13 @@
 /* Partitions of one shard. */
 #define SHARD_PARTITIONS_MAX 65536
 
+/* Chains of the tables in which a shard finds its logs: short ones for the thousands that are
+ * usual. */
+#define SHARD_LOG_CHAINS 4096
+
+/* Logs that a start opens at once: enough to keep the pool's threads busy while one waits. */
+#define SHARD_OPENINGS_MAX 16
+
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(STORE_SHARDS_MAX <= FOLDER_SHARDS_MAX, "what a store has, its folder may have");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");

@@ -95,12 +95,8 @@ enum pyr_err kernel_create(const struct io_options *options,
     int refusal = 0;
     const struct io_ops *ops = backend_choose(options->backend, description, &refusal);
     if (refusal != 0 && options->backend == IO_BACKEND_URING) {
-        enum pyr_err err = err_set_errno(reterr, refusal, "use io_uring");
-        (void)err; /* Whatever the reason, the answer is that this host cannot do it. */
-        if (reterr) {
-            reterr->code = PYR_ERR_UNSUPPORTED;
-        }
-        return PYR_ERR_UNSUPPORTED;
+        (void)err_set_errno(reterr, refusal, "use io_uring");
+        return err_recode(reterr, PYR_ERR_UNSUPPORTED); /* Whatever the reason: not on this host. */
     }
 
     struct kernel *kernel = calloc(1, sizeof *kernel);

@@ -19,7 +19,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "partition/shard_inner.h"
+#include "partition/opening.h"
 
 /* Return the error of a call with the deleted @partition. */
 enum pyr_err partition_check(const struct partition *partition, struct pyr_error *reterr)
@@ -105,13 +105,7 @@ static void delete_unlink(struct shard *shard, struct partition *partition)
 
     scrub_forget(partition);
     compaction_stop(partition);
-    struct partition **link = &shard->partitions;
-    while (*link != partition) {
-        ASSERT(*link);
-        link = &(*link)->next;
-    }
-    *link = partition->next;
-    shard->partition_count--;
+    logs_remove(shard, partition);
     shard->compactions =
         shard->compactions < shard->partition_count ? shard->compactions : shard->partition_count;
     partition->is_deleted = true;
@@ -120,7 +114,7 @@ static void delete_unlink(struct shard *shard, struct partition *partition)
         partition->next = shard->deleted_held;
         shard->deleted_held = partition;
     } else {
-        recovery_free(shard, partition);
+        logs_close(shard, partition);
     }
     shard->progress++;
 }
@@ -161,7 +155,7 @@ enum pyr_err shard_partition_delete(struct shard *shard, const char *name, struc
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(name);
 
-    struct partition *partition = recovery_named(shard, name);
+    struct partition *partition = logs_named(shard, name);
     if (!partition) {
         return err_set(reterr, PYR_ERR_NOT_FOUND, "there is no log '%s'", name);
     }
@@ -227,7 +221,7 @@ static enum pyr_err restore_now(struct shard *shard,
     }
     struct shard_report report = {0};
     struct partition *partition = NULL;
-    err = recovery_add(shard, state, &report, &partition, reterr);
+    err = opening_add(shard, state, &report, &partition, reterr);
     if (err != PYR_OK) {
         /* Left there, it would keep the next start from opening the store. */
         enum pyr_err back = rename_log(shard, deleted->name, name, NULL);
@@ -257,7 +251,7 @@ enum pyr_err shard_partition_restore(struct shard *shard,
     char path[PATH_BYTES_MAX];
     struct io_stat stat;
     folder_path(shard->folder, name, path);
-    if (recovery_named(shard, name) || io_stat(shard->io, path, &stat) != ENOENT) {
+    if (logs_named(shard, name) || io_stat(shard->io, path, &stat) != ENOENT) {
         return err_set(reterr, PYR_ERR_EXISTS, "the name of log '%s' has been taken again", name);
     }
     if (shard->checkpoint_state != SHARD_CHECKPOINT_IDLE) {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "partition/shard_inner.h"
+#include "partition/opening.h"
 
 /* -- The shard -- */
 
@@ -25,10 +25,12 @@ static void shard_free(struct shard *shard)
     while (shard->deleted_held) {
         struct partition *partition = shard->deleted_held;
         shard->deleted_held = partition->next;
-        recovery_free(shard, partition);
+        logs_close(shard, partition);
     }
     while (shard->partitions) {
-        recovery_remove(shard, shard->partitions);
+        struct partition *partition = shard->partitions;
+        logs_remove(shard, partition);
+        logs_close(shard, partition);
     }
     io_timer_stop(shard->loop, &shard->flush_timer); /* A replay that ended badly began it. */
     wal_destroy(shard->wal);
@@ -291,7 +293,7 @@ static enum pyr_err log_make(struct shard *shard,
                              shard->folder->path);
     }
     struct shard_report report = {0};
-    return recovery_add(shard, &state, &report, ret_partition, reterr);
+    return opening_add(shard, &state, &report, ret_partition, reterr);
 }
 
 /* Take the next epoch, and name it in the journal before anything is appended under it. */
@@ -344,7 +346,7 @@ enum pyr_err shard_partition_open(struct shard *shard,
             "'%s' is no log's name: letters, digits, '.', '_' and '-', then '-' and a number",
             name);
     }
-    struct partition *partition = recovery_named(shard, name);
+    struct partition *partition = logs_named(shard, name);
     if (partition && partition->is_deleting) {
         return err_set(reterr, PYR_ERR_BUSY, "log '%s' is being deleted", name);
     }
@@ -384,5 +386,5 @@ void shard_partition_release(struct partition *partition)
         link = &(*link)->next;
     }
     *link = partition->next;
-    recovery_free(partition->shard, partition);
+    logs_close(partition->shard, partition);
 }

@@ -25,6 +25,7 @@
  *   PAR-3  the commit point never moves back
  *   PAR-4  under the policy `always` the commit point never passes what the journal has durable
  *   PAR-5  behind the checkpoint, the running numbers of a log's journal entries have no gap
+ *   PAR-6  no two logs of a shard have the same id, or the same name
  *
  * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
  */
@@ -79,7 +80,9 @@ struct partition_scrub {
 /* One log. */
 struct partition {
     struct shard *shard;
-    struct partition *next; /* Of the shard. */
+    struct partition *next;       /* Of the shard; */
+    struct partition *next_by_id; /* in its tables, see logs.c. */
+    struct partition *next_by_name;
     struct log_id id;
     char name[LOG_NAME_BYTES_MAX];
     struct partition_options options;

@@ -4,7 +4,7 @@
  *
  *     1. the checkpoint's rows: each log is opened in its folder and held against its claim, which
  * says how far its synced segments reach; what lies beyond is cut, because the journal brings it
- * again
+ * again. Several are opened side by side, and so are the empty folders of step 3 (opening.h)
  *     2. the journal, in its order: each append is held against the log's end
  *            offset == end                  it goes into the cache, as if appended now
  *            offset <  end, same epoch      the claim covers it already: skipped
@@ -26,239 +26,15 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
-#include "io/transfer.h"
-#include "partition/shard_inner.h"
+#include "partition/opening.h"
 #include "record/batch.h"
-
-/* -- Logs -- */
-
-static struct partition *partition_find(struct shard *shard, const struct log_id *id)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(id);
-
-    for (struct partition *at = shard->partitions; at; at = at->next) {
-        if (log_id_equal(&at->id, id)) {
-            return at;
-        }
-    }
-    return NULL;
-}
-
-struct partition *recovery_named(struct shard *shard, const char *name)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(name);
-
-    for (struct partition *at = shard->partitions; at; at = at->next) {
-        if (strcmp(at->name, name) == 0) {
-            return at;
-        }
-    }
-    return NULL;
-}
-
-/* What was cut from a segment behind its claim is not counted as cut: the journal brings it again.
- */
-static void report_add(struct shard_report *report, const struct segment_report *found)
-{
-    ASSERT(report);
-    ASSERT(found);
-
-    report->segments += found->segments;
-    report->batches += found->batches;
-    report->records += found->records;
-    report->bytes_scanned += found->bytes_scanned;
-    report->indexes_rebuilt += found->indexes_rebuilt;
-    report->quarantined += found->quarantined;
-}
-
-/* Put the claimed tail back: the block it lies in may have been rewritten, and torn, after the
- * checkpoint. */
-static enum pyr_err partition_tail_restore(struct partition *partition,
-                                           const struct log_state *state,
-                                           struct pyr_error *reterr)
-{
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(state->offset_start <= state->offset_end);
-
-    struct io *io = partition->shard->io;
-    char folder[PATH_BYTES_MAX];
-    char path[PATH_BYTES_MAX];
-    ASSERT(state->tail.count < BLOCK_BYTES);
-    partition->tail_bytes = (uint32_t)state->tail.count;
-    if (state->tail.count == 0) {
-        return PYR_OK;
-    }
-    ASSERT(partition->tail);
-    memcpy(partition->tail, state->tail.data, state->tail.count);
-    folder_path(partition->shard->folder, partition->name, folder);
-    if (!segment_path(path, folder, state->segment_base, SEGMENT_KIND_LOG, SEGMENT_SUFFIX_NONE)) {
-        return err_set(reterr, PYR_ERR_INVALID, "log '%s': the path is too long", partition->name);
-    }
-    struct io_file *file = NULL;
-    int error = io_open(io, path, IO_OPEN_READ | IO_OPEN_WRITE, &file);
-    if (error == ENOENT) {
-        return PYR_OK; /* Opening the log says what that means. */
-    }
-    uint8_t found[BLOCK_BYTES];
-    size_t count = 0;
-    int64_t position = (int64_t)state->segment_position - (int64_t)state->tail.count;
-    if (error == 0) {
-        struct bytes_mut span = {found, state->tail.count};
-        error = io_read_whole(io, file, span, position, &count);
-    }
-    bool is_torn = error == 0 && !bytes_equal(state->tail, (struct bytes){found, count});
-    if (is_torn) {
-        error = io_write_whole(io, file, state->tail, position, false);
-    }
-    if (is_torn && error == 0) {
-        error = io_sync(io, file);
-    }
-    io_close(io, file);
-    if (error != 0) {
-        return err_set_errno(reterr, error, "log '%s': restore the end of '%s'", partition->name,
-                             path);
-    }
-    return PYR_OK;
-}
-
-/* Open the segments of @partition as the claim of @state says. */
-static enum pyr_err partition_segments_open(struct partition *partition,
-                                            const struct log_state *state,
-                                            struct shard_report *report,
-                                            struct pyr_error *reterr)
-{
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(state->offset_start <= state->offset_end);
-    ASSERT(report);
-
-    struct shard *shard = partition->shard;
-    char folder[PATH_BYTES_MAX];
-    folder_path(shard->folder, partition->name, folder);
-    const struct segment_log_options options = {
-        .io = shard->io,
-        .files = &shard->files,
-        .folder = folder,
-        .log = partition->id,
-        .segment_bytes_max = (int64_t)partition->options.segment_bytes,
-        .segment_age_max_ms = (int64_t)partition->options.segment_age_ms,
-        .use_mmap = partition->options.use_mmap,
-    };
-    const struct segment_claim claim = {
-        .offset_start = state->offset_start,
-        .offset_end = state->offset_end,
-        .has_end_point = state->offset_end > 0,
-        .digest = state->digest,
-        .epoch = state->epoch_last,
-    };
-    struct segment_report found = {0};
-    enum pyr_err err = segment_log_open(&options, &claim, &found, &partition->segments, reterr);
-    if (err != PYR_OK) {
-        err_wrap(reterr, "log '%s'", partition->name);
-        return err;
-    }
-    report_add(report, &found);
-    return PYR_OK;
-}
-
-/* Add a log to the shard as @state says it is, with its segments open. */
-enum pyr_err recovery_add(struct shard *shard,
-                          const struct log_state *state,
-                          struct shard_report *report,
-                          struct partition **ret_partition,
-                          struct pyr_error *reterr)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(state->offset_start <= state->offset_end);
-    ASSERT(report);
-
-    if (shard->partition_count == SHARD_PARTITIONS_MAX) {
-        return err_set(reterr, PYR_ERR_BUSY, "a shard holds at most %d logs", SHARD_PARTITIONS_MAX);
-    }
-    struct partition *partition =
-        io_alloc(shard->io, sizeof *partition, _Alignof(struct partition));
-    if (!partition) {
-        return err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s'", state->name);
-    }
-    partition->shard = shard;
-    partition->id = state->id;
-    memcpy(partition->name, state->name, sizeof partition->name);
-    partition->options = (struct partition_options){.is_cached = true};
-    partition->epoch = state->promise;
-    partition->entry_number = state->entry_number;
-    partition->clock_ms = state->clock_ms;
-    partition->tail = io_alloc(shard->io, BLOCK_BYTES, 16);
-    enum pyr_err err =
-        partition->tail ? PYR_OK : err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s'", state->name);
-    if (err == PYR_OK) {
-        err = partition_tail_restore(partition, state, reterr);
-    }
-    if (err == PYR_OK) {
-        err = partition_segments_open(partition, state, report, reterr);
-    }
-    if (err != PYR_OK) {
-        io_free(shard->io, partition->tail);
-        io_free(shard->io, partition);
-        return err;
-    }
-
-    int64_t offset_end = segment_log_end(partition->segments).offset;
-    partition->offset_start = state->offset_start;
-    partition->cleaned_to = state->cleaned_to;
-    partition->claim_written = state->segment_base;
-    partition->claim_durable = state->segment_base;
-    partition->start_written = state->offset_start;
-    partition->start_durable = state->offset_start;
-    partition->has_removal = true; /* Of what opening put aside, if it did. */
-    partition->offset_written = offset_end;
-    partition->offset_synced = segment_log_synced(partition->segments).offset;
-    partition->offset_end = offset_end;
-    partition->offset_durable = offset_end;
-    partition->offset_committed = offset_end;
-    partition->scrub.damage_segment = -1;
-    partition->scrub.damage_offset = -1;
-    partition->next = shard->partitions;
-    shard->partitions = partition;
-    shard->partition_count++;
-    report->partitions++;
-    if (ret_partition) {
-        *ret_partition = partition;
-    }
-    return PYR_OK;
-}
-
-void recovery_remove(struct shard *shard, struct partition *partition)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(shard->partitions == partition);
-
-    shard->partitions = partition->next;
-    shard->partition_count--;
-    recovery_free(shard, partition);
-}
-
-void recovery_free(struct shard *shard, struct partition *partition)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(!partition->is_dirty || shard->partitions != partition);
-
-    compaction_stop(partition);
-    cache_clear(&shard->cache, &partition->cached);
-    segment_log_close(partition->segments);
-    io_free(shard->io, partition->tail);
-    io_free(shard->io, partition);
-}
 
 /* -- Step 1: the checkpoint -- */
 
-/* Add the log of @state. A row of another shard's would give one log two journals; a log that is
- * not there was there when the row was written. */
-static enum pyr_err recover_row(struct shard *shard,
-                                const struct log_state *state,
-                                struct shard_report *report,
-                                struct pyr_error *reterr)
+/* Refuse a row of another shard's, which would give one log two journals. */
+static enum pyr_err row_check(const struct shard *shard,
+                              const struct log_state *state,
+                              struct pyr_error *reterr)
 {
     ASSERT(state->offset_start <= state->offset_end);
 
@@ -269,14 +45,51 @@ static enum pyr_err recover_row(struct shard *shard,
                        "'s",
                        shard->options.index, state->name, owner); /* RSH-3 */
     }
-    if (deleted_has(shard, &state->id)) {
-        return PYR_OK; /* DEL-1 */
+    return PYR_OK;
+}
+
+static enum pyr_err row_take(struct openings *openings,
+                             struct opening *opening,
+                             struct pyr_error *reterr)
+{
+    ASSERT(opening->shard == openings->shard);
+
+    return opening_take(opening, openings->report, reterr);
+}
+
+/* Open the logs of the rows of @body, @count from @position on. */
+static enum pyr_err rows_open(struct openings *openings,
+                              struct bytes body,
+                              uint32_t count,
+                              struct pyr_error *reterr)
+{
+    ASSERT(openings->shard->partition_count == 0);
+    ASSERT(openings->report);
+    ASSERT(body.count > 0);
+
+    struct shard *shard = openings->shard;
+    size_t position = state_header_bytes();
+    enum pyr_err err = PYR_OK;
+    for (uint32_t index = 0; index < count; index++) {
+        struct log_state state;
+        err = state_row_get(body, &position, &state, reterr);
+        if (err == PYR_OK) {
+            err = row_check(shard, &state, reterr);
+        }
+        if (err != PYR_OK) {
+            return err;
+        }
+        if (deleted_has(shard, &state.id)) {
+            continue; /* DEL-1 */
+        }
+        struct opening *opening = openings_next(openings);
+        if (!opening) {
+            return PYR_OK; /* openings_end says why. */
+        }
+        opening->state = state;
+        openings_start(openings);
     }
-    enum pyr_err err = recovery_add(shard, state, report, NULL, reterr);
-    if (err == PYR_ERR_NOT_FOUND && reterr) {
-        reterr->code = PYR_ERR_CORRUPT;
-    }
-    return err == PYR_ERR_NOT_FOUND ? PYR_ERR_CORRUPT : err;
+    return PYR_OK;
 }
 
 static enum pyr_err recover_rows(struct shard *shard,
@@ -291,16 +104,20 @@ static enum pyr_err recover_rows(struct shard *shard,
         return PYR_OK;
     }
     uint32_t count = 0;
+    struct openings openings = {.shard = shard, .report = report, .take = row_take};
     enum pyr_err err = state_header_get(body, &count, reterr);
-    size_t position = state_header_bytes();
-    for (uint32_t index = 0; err == PYR_OK && index < count; index++) {
-        struct log_state state;
-        err = state_row_get(body, &position, &state, reterr);
-        if (err == PYR_OK) {
-            err = recover_row(shard, &state, report, reterr);
-        }
+    if (err == PYR_OK) {
+        err = openings_begin(&openings, reterr);
     }
-    return err;
+    if (err != PYR_OK) {
+        return err;
+    }
+    err = rows_open(&openings, body, count, reterr);
+    enum pyr_err end_err = openings_end(&openings, reterr);
+    err = end_err != PYR_OK ? end_err : err; /* It was met first. */
+    /* A log that is not there was there when the row was written. */
+    bool is_broken = err == PYR_ERR_NOT_FOUND || err == PYR_ERR_EXISTS;
+    return is_broken ? err_recode(reterr, PYR_ERR_CORRUPT) : err;
 }
 
 /* -- Step 2: the journal -- */
@@ -329,7 +146,7 @@ static enum pyr_err recover_log(struct shard *shard,
     ASSERT(entry->position < entry->position_end);
     ASSERT(report);
 
-    struct partition *partition = partition_find(shard, &entry->entry.log);
+    struct partition *partition = logs_find(shard, &entry->entry.log);
     if (partition || deleted_has(shard, &entry->entry.log)) { /* DEL-1 */
         *ret_partition = partition;
         return PYR_OK;

@@ -29,8 +29,10 @@ enum shard_checkpoint_state {
 /* A folder that no row of the checkpoint names; see strangers.c. */
 struct shard_stranger {
     struct log_id id;
-    bool is_known;  /* The journal named it, and it was opened. */
-    bool has_state; /* It was restored: its folder says what it holds. */
+    bool is_known;     /* It is decided on: opened, or moved away. */
+    bool is_nothing;   /* It is no log's folder. */
+    bool has_state;    /* It was restored: its folder says what it holds. */
+    bool has_segments; /* Only the journal can say what they are, unless it has a state. */
     char name[LOG_NAME_BYTES_MAX];
 };
 
@@ -63,6 +65,8 @@ struct shard {
     struct segment_files files;
     struct shard_strangers strangers; /* Used while opening. */
     struct partition *partitions;
+    struct partition *by_id[SHARD_LOG_CHAINS]; /* See logs.c. */
+    struct partition *by_name[SHARD_LOG_CHAINS];
     uint32_t partition_count;
 
     /* Appends that the journal has but not yet durably; a ring (SHD-2). */
@@ -287,32 +291,33 @@ MUST_CHECK enum pyr_err recovery_run(struct shard *shard,
                                      struct shard_report *report,
                                      struct pyr_error *reterr);
 
+/** Return the log with @id, or NULL. */
+struct partition *logs_find(struct shard *shard, const struct log_id *id);
+
 /** Return the log called @name, or NULL. */
-struct partition *recovery_named(struct shard *shard, const char *name);
+struct partition *logs_named(struct shard *shard, const char *name);
 
-/** Add the log that @state describes and open its segments. Blocks. @ret_partition may be NULL. */
-MUST_CHECK enum pyr_err recovery_add(struct shard *shard,
-                                     const struct log_state *state,
-                                     struct shard_report *report,
-                                     struct partition **ret_partition,
-                                     struct pyr_error *reterr);
+/** Add @partition, whose id and name no other log has, to the shard, which keeps it. */
+void logs_add(struct shard *shard, struct partition *partition);
 
-/** Close the segments of @partition, which is out of the shard's list, and free it. Blocks. */
-void recovery_free(struct shard *shard, struct partition *partition);
+/** Take @partition out of the shard. */
+void logs_remove(struct shard *shard, struct partition *partition);
 
-/** Close the segments of the shard's first log and free it. Nothing of it is written. Blocks. */
-void recovery_remove(struct shard *shard, struct partition *partition);
+/** Close the segments of @partition, which is out of the shard, and free it. Nothing of it is
+ * written. Blocks. */
+void logs_close(struct shard *shard, struct partition *partition);
 
 /** Return whether the payload of a journal entry is a whole batch; see wal_verify_fn. */
 bool recovery_verify(void *ctx, const struct wal_replay_entry *entry);
 
-/** Note the folders that no row names; move away what is no log. Blocks. */
+/** Look at the folders that no row names: open those of logs that are empty or were restored, move
+ * away what is no log, and note the rest. Blocks. */
 MUST_CHECK enum pyr_err strangers_find(struct shard *shard,
                                        struct shard_report *report,
                                        struct pyr_error *reterr);
 
-/** Add the log of @stranger to the shard: by the state in its folder if it was restored, else as an
- * empty one. Blocks. @ret_partition may be NULL. */
+/** Add the log of @stranger, whose segments the journal brings again, to the shard as an empty one.
+ * Blocks. @ret_partition may be NULL. */
 MUST_CHECK enum pyr_err strangers_add(struct shard *shard,
                                       struct shard_stranger *stranger,
                                       struct shard_report *report,

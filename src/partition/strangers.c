@@ -6,8 +6,9 @@
  * from the next checkpoint on a row. A crash between them leaves a folder that the checkpoint does
  * not know:
  *
+ *     it holds no segments      a log being made, or all of it is in the journal: opened, empty
+ *     it has a deleted.state    it was restored (delete.c): opened as that says
  *     the journal names it      its entries bring everything back; opened when the first one comes
- *     nothing names it, empty   it was being made: taken as an empty log
  *     nothing names it, and it holds segments, or no metadata
  *                               nobody can say what it is: moved to quarantine, never removed
  * (FLD-3)
@@ -15,7 +16,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "partition/shard_inner.h"
+#include "partition/opening.h"
 
 /* Names in the data folder that are not logs. */
 static bool name_is_reserved(const char *name)
@@ -33,32 +34,16 @@ static bool name_is_ours(const struct shard *shard, const char *name)
     return folder_shard_of(name, shard->folder->shards) == shard->options.index;
 }
 
-static bool shard_has_log(const struct shard *shard, const char *name)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(name);
-
-    for (const struct partition *at = shard->partitions; at; at = at->next) {
-        if (strcmp(at->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Return whether the log's folder @name holds any segment. */
-static enum pyr_err folder_has_segments(struct shard *shard,
-                                        const char *name,
+/* Return whether the log's folder at @path holds any segment. */
+static enum pyr_err folder_has_segments(struct io *io,
+                                        const char *path,
                                         bool *ret_has,
                                         struct pyr_error *reterr)
 {
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(name);
+    ASSERT(path);
 
-    char path[PATH_BYTES_MAX];
-    folder_path(shard->folder, name, path);
     struct io_entries entries;
-    int error = io_list(shard->io, path, &entries);
+    int error = io_list(io, path, &entries);
     if (error != 0) {
         return err_set_errno(reterr, error, "list folder '%s'", path);
     }
@@ -69,45 +54,120 @@ static enum pyr_err folder_has_segments(struct shard *shard,
         enum segment_suffix suffix = SEGMENT_SUFFIX_NONE;
         has |= segment_name_parse(entries.rows[index].name, &base, &kind, &suffix);
     }
-    io_entries_free(shard->io, &entries);
+    io_entries_free(io, &entries);
     *ret_has = has;
     return PYR_OK;
 }
 
-/* Look at the folder @name: note it as a stranger, or move it away if it is no log at all. */
-static enum pyr_err stranger_look(struct shard *shard,
-                                  const char *name,
-                                  struct shard_report *report,
+/* Fill in what the log of @stranger is opened as: by the state in its folder, or as an empty one.
+ */
+static enum pyr_err stranger_state(struct opening *opening,
+                                   const char *path,
+                                   struct shard_stranger *stranger)
+{
+    ASSERT(!opening->body.data);
+
+    struct log_state *state = &opening->state;
+    enum pyr_err err = deleted_state_get(opening->shard->io, path, &stranger->id, &opening->body,
+                                         state, &opening->error);
+    stranger->has_state = err == PYR_OK;
+    if (err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT || err == PYR_ERR_FOREIGN) {
+        *state = (struct log_state){.id = stranger->id, .epoch_last = -1};
+        err = PYR_OK;
+    }
+    memcpy(state->name, stranger->name, sizeof state->name);
+    return err;
+}
+
+/* Look what the folder of a stranger is, on the pool; return whether to open it. */
+static bool stranger_look(struct opening *opening)
+{
+    struct shard_stranger *stranger = opening->ctx;
+    ASSERT(!stranger->is_known);
+
+    struct io *io = opening->shard->io;
+    struct pyr_error *error = &opening->error;
+    char path[PATH_BYTES_MAX];
+    folder_path(opening->shard->folder, stranger->name, path);
+    struct segment_metadata metadata;
+    enum pyr_err err = segment_log_identify(io, path, &metadata, error);
+    if (err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT || err == PYR_ERR_FOREIGN) {
+        stranger->is_nothing = true;
+        return false;
+    }
+    if (err == PYR_OK) {
+        stranger->id = metadata.log;
+        err = stranger_state(opening, path, stranger);
+    }
+    if (err == PYR_OK) {
+        err = folder_has_segments(io, path, &stranger->has_segments, error);
+    }
+    opening->err = err;
+    return err == PYR_OK && (stranger->has_state || !stranger->has_segments);
+}
+
+/* Decide on a stranger that has been looked at; one that holds what only the journal can explain is
+ * left to it. */
+static enum pyr_err stranger_take(struct openings *openings,
+                                  struct opening *opening,
                                   struct pyr_error *reterr)
 {
-    ASSERT(shard->strangers.rows);
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(name);
-    ASSERT(report);
+    struct shard_stranger *stranger = opening->ctx;
+    struct shard *shard = opening->shard;
+    ASSERT(!stranger->is_known);
+    ASSERT(opening->err == PYR_OK);
+    struct partition *partition = opening->partition;
+    bool is_copy = partition && logs_find(shard, &stranger->id); /* PAR-6 */
+    stranger->is_known = stranger->is_nothing || partition;
+    if (stranger->is_nothing || is_copy) {
+        openings->report->quarantined++;
+        return folder_quarantine(shard->folder, stranger->name, reterr);
+    }
+    if (!partition) {
+        return PYR_OK;
+    }
+    partition->has_state_file = stranger->has_state;
+    return opening_take(opening, openings->report, reterr);
+}
 
-    char path[PATH_BYTES_MAX];
-    folder_path(shard->folder, name, path);
-    struct segment_metadata metadata;
-    enum pyr_err err = segment_log_identify(shard->io, path, &metadata, reterr);
-    bool is_nothing = err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT ||
-                      err == PYR_ERR_FOREIGN || strlen(name) >= LOG_NAME_BYTES_MAX;
-    if (is_nothing) {
-        report->quarantined++;
-        return folder_quarantine(shard->folder, name, reterr);
+/* Start to look at the folder @name. */
+static bool stranger_start(struct openings *openings, const char *name)
+{
+    ASSERT(openings->shard->strangers.rows);
+    ASSERT(strlen(name) < LOG_NAME_BYTES_MAX); /* Names of files are shorter still. */
+
+    struct opening *opening = openings_next(openings);
+    if (!opening) {
+        return false;
     }
-    if (err != PYR_OK) {
-        return err;
-    }
-    struct shard_stranger *stranger = &shard->strangers.rows[shard->strangers.count++];
-    stranger->id = metadata.log;
-    struct bytes_mut body = {NULL, 0};
-    struct log_state state;
-    stranger->is_known = false;
-    stranger->has_state =
-        deleted_state_get(shard->io, path, &metadata.log, &body, &state, NULL) == PYR_OK;
-    io_free(shard->io, body.data);
+    struct shard_strangers *strangers = &openings->shard->strangers;
+    struct shard_stranger *stranger = &strangers->rows[strangers->count++];
+    *stranger = (struct shard_stranger){.is_known = false};
     (void)snprintf(stranger->name, sizeof stranger->name, "%s", name);
-    return PYR_OK;
+    opening->ctx = stranger;
+    opening->look = stranger_look;
+    openings_start(openings);
+    return true;
+}
+
+/* Start to look at those of @entries that may be strangers. */
+static void strangers_start(struct openings *openings, const struct io_entries *entries)
+{
+    ASSERT(openings->shard->strangers.rows);
+
+    struct shard *shard = openings->shard;
+    bool goes_on = true;
+    for (size_t index = 0; goes_on && index < entries->count; index++) {
+        const struct io_entry *entry = &entries->rows[index];
+        char name[LOG_NAME_BYTES_MAX];
+        struct log_id id;
+        bool is_candidate = entry->kind == IO_KIND_FOLDER && !name_is_reserved(entry->name) &&
+                            !deleted_name_get(entry->name, name, &id) &&
+                            name_is_ours(shard, entry->name) && !logs_named(shard, entry->name);
+        if (is_candidate) {
+            goes_on = stranger_start(openings, entry->name);
+        }
+    }
 }
 
 enum pyr_err strangers_find(struct shard *shard,
@@ -129,16 +189,13 @@ enum pyr_err strangers_find(struct shard *shard,
     if (!shard->strangers.rows) {
         err = err_set(reterr, PYR_ERR_NO_MEMORY, "list folder '%s'", shard->folder->path);
     }
-    for (size_t index = 0; err == PYR_OK && index < entries.count; index++) {
-        const struct io_entry *entry = &entries.rows[index];
-        char name[LOG_NAME_BYTES_MAX];
-        struct log_id id;
-        bool is_candidate = entry->kind == IO_KIND_FOLDER && !name_is_reserved(entry->name) &&
-                            !deleted_name_get(entry->name, name, &id) &&
-                            name_is_ours(shard, entry->name) && !shard_has_log(shard, entry->name);
-        if (is_candidate) {
-            err = stranger_look(shard, entry->name, report, reterr);
-        }
+    struct openings openings = {.shard = shard, .report = report, .take = stranger_take};
+    if (err == PYR_OK) {
+        err = openings_begin(&openings, reterr);
+    }
+    if (err == PYR_OK) {
+        strangers_start(&openings, &entries);
+        err = openings_end(&openings, reterr);
     }
     io_entries_free(shard->io, &entries);
     return err;
@@ -151,31 +208,13 @@ enum pyr_err strangers_add(struct shard *shard,
                            struct pyr_error *reterr)
 {
     ASSERT(!stranger->is_known);
+    ASSERT(!stranger->has_state);
     ASSERT(report);
 
-    struct bytes_mut body = {NULL, 0};
     struct log_state state = {.id = stranger->id, .epoch_last = -1};
-    struct partition *partition = NULL;
-    char path[PATH_BYTES_MAX];
-    folder_path(shard->folder, stranger->name, path);
-    enum pyr_err err = PYR_OK;
-    if (stranger->has_state) {
-        err = deleted_state_get(shard->io, path, &stranger->id, &body, &state, reterr);
-    }
     memcpy(state.name, stranger->name, sizeof state.name);
     stranger->is_known = true;
-    if (err == PYR_OK) {
-        err = recovery_add(shard, &state, report, &partition, reterr);
-    }
-    io_free(shard->io, body.data);
-    if (err != PYR_OK) {
-        return err;
-    }
-    partition->has_state_file = stranger->has_state;
-    if (ret_partition) {
-        *ret_partition = partition;
-    }
-    return PYR_OK;
+    return opening_add(shard, &state, report, ret_partition, reterr);
 }
 
 enum pyr_err strangers_settle(struct shard *shard,
@@ -191,14 +230,10 @@ enum pyr_err strangers_settle(struct shard *shard,
         if (stranger->is_known) {
             continue;
         }
-        bool has_segments = false;
-        enum pyr_err err = folder_has_segments(shard, stranger->name, &has_segments, reterr);
-        if (err == PYR_OK && has_segments && !stranger->has_state) {
-            report->quarantined++;
-            err = folder_quarantine(shard->folder, stranger->name, reterr); /* FLD-3 */
-        } else if (err == PYR_OK) {
-            err = strangers_add(shard, stranger, report, NULL, reterr);
-        }
+        ASSERT(stranger->has_segments);
+        ASSERT(!stranger->has_state);
+        report->quarantined++;
+        enum pyr_err err = folder_quarantine(shard->folder, stranger->name, reterr); /* FLD-3 */
         if (err != PYR_OK) {
             return err;
         }

@@ -129,7 +129,7 @@ static enum pyr_err sync_folder(struct io *io, const char *folder, struct pyr_er
     int number = MUTANT(no_folder_sync) ? 0 : io_sync_folder(io, folder);
     if (number != 0) {
         (void)err_set_errno(reterr, number, "sync the folder '%s'", folder);
-        return PYR_ERR_IO;
+        return err_recode(reterr, PYR_ERR_IO);
     }
     return PYR_OK;
 }

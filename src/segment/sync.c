@@ -147,7 +147,7 @@ static enum pyr_err sync_open(struct segment_sync *job, uint32_t index)
     if (number != 0) {
         (void)err_set_errno(&job->error, number, "sync segment %020lld of '%s'",
                             (long long)job->shapes[index].identity.offset_base, job->folder);
-        return PYR_ERR_IO;
+        return err_recode(&job->error, PYR_ERR_IO);
     }
     return PYR_OK;
 }
@@ -191,7 +191,7 @@ static enum pyr_err sync_names(struct segment_sync *job)
     int number = io_sync_folder(job->io, job->folder);
     if (number != 0) {
         (void)err_set_errno(&job->error, number, "sync the folder '%s'", job->folder);
-        return PYR_ERR_IO;
+        return err_recode(&job->error, PYR_ERR_IO);
     }
     return PYR_OK;
 }

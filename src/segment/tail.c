@@ -58,10 +58,15 @@ enum pyr_err segment_tail_save(struct io *io,
     ASSERT(count < BLOCK_BYTES);
     int number = io_read_whole(io, handle->log, (struct bytes_mut){.data = data, .count = count},
                                position, &got);
-    if (number != 0 || got != count) {
+    if (number != 0) {
         (void)err_set_errno(reterr, number, "copy the end of segment %020lld",
                             (long long)shape->identity.offset_base);
-        return PYR_ERR_IO;
+        return err_recode(reterr, PYR_ERR_IO);
+    }
+    if (got != count) {
+        return err_set(reterr, PYR_ERR_IO,
+                       "copy the end of segment %020lld: the file ends %zu bytes before",
+                       (long long)shape->identity.offset_base, count - got);
     }
     struct bytes bytes = {.data = data, .count = count};
     memcpy(header, TAIL_MAGIC, TAIL_MAGIC_BYTES);

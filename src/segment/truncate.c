@@ -196,7 +196,7 @@ static enum pyr_err cut(struct segment_truncate *job)
         io_close(job->io, file);
         if (number != 0) {
             (void)err_set_errno(&job->error, number, "cut '%s'", job->folder);
-            return PYR_ERR_IO;
+            return err_recode(&job->error, PYR_ERR_IO);
         }
     }
     return PYR_OK;

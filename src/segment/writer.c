@@ -448,7 +448,7 @@ enum pyr_err segment_writer_sync(struct segment_writer *writer, struct pyr_error
         int number = io_sync(writer->io, writer->files[kind]);
         if (number != 0) {
             (void)file_error(writer, kind, number, "sync", reterr);
-            return PYR_ERR_IO; /* A failed sync is final, whatever its errno. */
+            return err_recode(reterr, PYR_ERR_IO); /* It is final, whatever its errno. */
         }
     }
     return PYR_OK;

@@ -94,15 +94,6 @@ static int twin_write_new(struct io *io, const char *path, struct bytes image)
     return error;
 }
 
-/* Turn the code in @reterr (which may be NULL) into PYR_ERR_IO and keep the message. */
-static enum pyr_err error_as_io(struct pyr_error *reterr)
-{
-    if (reterr) {
-        reterr->code = PYR_ERR_IO;
-    }
-    return PYR_ERR_IO;
-}
-
 enum pyr_err wal_twin_write(struct io *io,
                             const struct wal_twin_name *name,
                             struct bytes image,
@@ -134,7 +125,7 @@ enum pyr_err wal_twin_write(struct io *io,
     if (error != 0) {
         /* Whether the rename is durable is not known: no code that invites to try again. */
         (void)err_set_errno(reterr, error, "sync folder '%s'", name->folder);
-        return error_as_io(reterr);
+        return err_recode(reterr, PYR_ERR_IO);
     }
     return PYR_OK;
 }

@@ -34,6 +34,19 @@ TEST(err_wrap, puts_the_outer_text_first)
     CHECK_TEXT(error.message, "open segment 'p3/0.log': bad magic 7");
 }
 
+/* A level that knows better what an error means changes its code and keeps its text. */
+TEST(err_recode, keeps_the_text)
+{
+    struct pyr_error error;
+
+    (void)err_set_errno(&error, ENOSPC, "sync");
+    CHECK_INT(err_recode(&error, PYR_ERR_IO), PYR_ERR_IO);
+
+    CHECK_INT(error.code, PYR_ERR_IO);
+    CHECK_TEXT(error.message, "sync: No space left on device");
+    CHECK_INT(err_recode(NULL, PYR_ERR_IO), PYR_ERR_IO);
+}
+
 /* EDQUOT and a file-size limit are a full disk to the user: appends resume when there is room. */
 TEST(err_from_errno, treats_every_kind_of_full_disk_alike)
 {

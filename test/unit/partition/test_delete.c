@@ -482,7 +482,7 @@ static bool judge(struct sim_disk *image, enum told what, uint64_t seed, struct 
     shard_case_init(&life, image, seed);
     life.mask = 1U << OTHER;
     bool is_good = shard_case_open(&life) == PYR_OK;
-    struct partition *log = is_good ? recovery_named(life.shard, shard_case_name(LOG)) : NULL;
+    struct partition *log = is_good ? logs_named(life.shard, shard_case_name(LOG)) : NULL;
     if (is_good && (what == TOLD_LIVE || what == TOLD_NEW)) {
         is_good = log != NULL;
     }
