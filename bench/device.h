@@ -28,7 +28,8 @@
 
 /* An open file on the device. */
 struct device {
-    int fd;
+    int fd;            /* Around the page cache. */
+    int fd_cached;     /* Through it. */
     uint64_t position; /* Of the next write. */
     uint8_t *buffer;   /* DEVICE_WRITE_BYTES_MAX of noise. */
 };
@@ -42,6 +43,10 @@ uint64_t device_advance(struct device *device, size_t bytes_count);
 
 /** Write @bytes_count bytes, a multiple of the block, durably. Return the nanoseconds it took. */
 uint64_t device_write(struct device *device, size_t bytes_count);
+
+/** Write @bytes_count bytes through the page cache, and leave it at that. Return the nanoseconds.
+ */
+uint64_t device_write_cached(struct device *device, size_t bytes_count);
 
 /** Close and remove the file. */
 void device_close(struct device *device, const struct bench_options *options);
