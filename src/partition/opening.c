@@ -200,8 +200,6 @@ static void opening_deinit(struct opening *opening)
         logs_close(opening->shard, opening->partition);
         opening->partition = NULL;
     }
-    io_free(opening->shard->io, opening->body.data);
-    opening->body = (struct bytes_mut){NULL, 0};
 }
 
 enum pyr_err opening_take(struct opening *opening,

@@ -37,7 +37,6 @@ struct opening {
     bool (*look)(struct opening *opening);
     void *ctx; /* For the caller. */
 
-    struct bytes_mut body;       /* Out: what `look` borrowed the state from; freed in the end. */
     struct partition *partition; /* Out: made and opened, in no list; NULL: left shut, or failed. */
     struct segment_report found; /* Out. */
     enum pyr_err err;            /* Out. */

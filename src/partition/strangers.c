@@ -6,8 +6,8 @@
  * from the next checkpoint on a row. A crash between them leaves a folder that the checkpoint does
  * not know:
  *
- *     it holds no segments      a log being made, or all of it is in the journal: opened, empty
  *     it has a deleted.state    it was restored (delete.c): opened as that says
+ *     it holds no segments      a log being made, or all of it is in the journal: opened, empty
  *     the journal names it      its entries bring everything back; opened when the first one comes
  *     nothing names it, and it holds segments, or no metadata
  *                               nobody can say what it is: moved to quarantine, never removed
@@ -59,27 +59,30 @@ static enum pyr_err folder_has_segments(struct io *io,
     return PYR_OK;
 }
 
-/* Fill in what the log of @stranger is opened as: by the state in its folder, or as an empty one.
- */
-static enum pyr_err stranger_state(struct opening *opening,
-                                   const char *path,
-                                   struct shard_stranger *stranger)
+/* Return whether the folder at @path says what its log holds, as that of a restored one does. */
+static enum pyr_err folder_has_state(struct io *io,
+                                     const char *path,
+                                     const struct log_id *id,
+                                     bool *ret_has,
+                                     struct pyr_error *reterr)
 {
-    ASSERT(!opening->body.data);
+    ASSERT(path);
 
-    struct log_state *state = &opening->state;
-    enum pyr_err err = deleted_state_get(opening->shard->io, path, &stranger->id, &opening->body,
-                                         state, &opening->error);
-    stranger->has_state = err == PYR_OK;
-    if (err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT || err == PYR_ERR_FOREIGN) {
-        *state = (struct log_state){.id = stranger->id, .epoch_last = -1};
-        err = PYR_OK;
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state;
+    enum pyr_err err = deleted_state_get(io, path, id, &body, &state, reterr);
+    io_free(io, body.data);
+    bool has_none = err == PYR_ERR_NOT_FOUND || err == PYR_ERR_CORRUPT || err == PYR_ERR_FOREIGN;
+    if (err != PYR_OK && !has_none) {
+        return err;
     }
-    memcpy(state->name, stranger->name, sizeof state->name);
-    return err;
+    *ret_has = !has_none;
+    return PYR_OK;
 }
 
-/* Look what the folder of a stranger is, on the pool; return whether to open it. */
+/* Look what the folder of a stranger is, on the pool; return whether to open it, which is so if its
+ * log is empty: whoever opens another cuts what is behind its claim, and must not do that to a
+ * copy. */
 static bool stranger_look(struct opening *opening)
 {
     struct shard_stranger *stranger = opening->ctx;
@@ -97,17 +100,19 @@ static bool stranger_look(struct opening *opening)
     }
     if (err == PYR_OK) {
         stranger->id = metadata.log;
-        err = stranger_state(opening, path, stranger);
+        err = folder_has_state(io, path, &metadata.log, &stranger->has_state, error);
     }
     if (err == PYR_OK) {
         err = folder_has_segments(io, path, &stranger->has_segments, error);
     }
     opening->err = err;
-    return err == PYR_OK && (stranger->has_state || !stranger->has_segments);
+    opening->state = (struct log_state){.id = stranger->id, .epoch_last = -1};
+    memcpy(opening->state.name, stranger->name, sizeof opening->state.name);
+    return err == PYR_OK && !stranger->has_state && !stranger->has_segments;
 }
 
-/* Decide on a stranger that has been looked at; one that holds what only the journal can explain is
- * left to it. */
+/* Decide on a stranger that has been looked at. One that has a state is left for later, and one
+ * that holds what only the journal can explain to the journal. */
 static enum pyr_err stranger_take(struct openings *openings,
                                   struct opening *opening,
                                   struct pyr_error *reterr)
@@ -123,11 +128,39 @@ static enum pyr_err stranger_take(struct openings *openings,
         openings->report->quarantined++;
         return folder_quarantine(shard->folder, stranger->name, reterr);
     }
-    if (!partition) {
-        return PYR_OK;
+    return partition ? opening_take(opening, openings->report, reterr) : PYR_OK;
+}
+
+/* Open the log of @stranger by the state in its folder, or put it away if it is a copy. */
+static enum pyr_err stranger_restore(struct shard *shard,
+                                     struct shard_stranger *stranger,
+                                     struct shard_report *report,
+                                     struct pyr_error *reterr)
+{
+    ASSERT(stranger->has_state);
+    ASSERT(!stranger->is_known);
+
+    stranger->is_known = true;
+    if (logs_find(shard, &stranger->id)) { /* PAR-6 */
+        report->quarantined++;
+        return folder_quarantine(shard->folder, stranger->name, reterr);
     }
-    partition->has_state_file = stranger->has_state;
-    return opening_take(opening, openings->report, reterr);
+    char path[PATH_BYTES_MAX];
+    folder_path(shard->folder, stranger->name, path);
+    struct bytes_mut body = {NULL, 0};
+    struct log_state state;
+    struct partition *partition = NULL;
+    enum pyr_err err = deleted_state_get(shard->io, path, &stranger->id, &body, &state, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    memcpy(state.name, stranger->name, sizeof state.name);
+    err = opening_add(shard, &state, report, &partition, reterr);
+    io_free(shard->io, body.data);
+    if (err == PYR_OK) {
+        partition->has_state_file = true;
+    }
+    return err;
 }
 
 /* Start to look at the folder @name. */
@@ -196,6 +229,12 @@ enum pyr_err strangers_find(struct shard *shard,
     if (err == PYR_OK) {
         strangers_start(&openings, &entries);
         err = openings_end(&openings, reterr);
+    }
+    for (size_t index = 0; err == PYR_OK && index < shard->strangers.count; index++) {
+        struct shard_stranger *stranger = &shard->strangers.rows[index];
+        if (stranger->has_state && !stranger->is_known) {
+            err = stranger_restore(shard, stranger, report, reterr);
+        }
     }
     io_entries_free(shard->io, &entries);
     return err;

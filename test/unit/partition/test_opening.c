@@ -9,6 +9,7 @@
 
 #include "base/limits.h"
 #include "fault/shard_case.h"
+#include "io/transfer.h"
 #include "lib/case.h"
 #include "partition/opening.h"
 
@@ -16,6 +17,7 @@ enum {
     MANY = 3 * SHARD_OPENINGS_MAX + 5,
     TOGETHER = 2,
     SEEDS = 10,
+    TURNS_MAX = 20000,
     CROWD = 2 * SHARD_LOG_CHAINS,
 };
 
@@ -160,6 +162,97 @@ TEST(start, puts_a_copied_log_aside)
     folder_path(&life.folder, "quarantine/copy-0.0", path);
     CHECK_INT(io_stat(life.io, path, &stat), 0);
     CHECK(shard_case_check(&life, 0, false));
+    shard_case_end(&life);
+    CHECK_INT(life.allocations_live, 0);
+    sim_disk_destroy(disk);
+}
+
+/* Copy the files of folder @from to the new folder @to, each with a byte behind it. */
+static void copy_and_extend(struct shard_life *life, const char *from, const char *to)
+{
+    enum { ROOM_BYTES = 1 << 20 };
+
+    uint8_t *room = malloc(ROOM_BYTES);
+    struct io_entries entries;
+    CHECK(room);
+    CHECK_INT(io_make_folder(life->io, to), 0);
+    CHECK_INT(io_list(life->io, from, &entries), 0);
+    for (size_t index = 0; index < entries.count; index++) {
+        const char *name = entries.rows[index].name;
+        struct io_file *file = NULL;
+        char path[PATH_BYTES_MAX];
+        size_t count = 0;
+        CHECK(segment_path_join(path, from, name));
+        CHECK_INT(io_open(life->io, path, IO_OPEN_READ, &file), 0);
+        CHECK_INT(
+            io_read_whole(life->io, file, (struct bytes_mut){room, ROOM_BYTES - 1}, 0, &count), 0);
+        io_close(life->io, file);
+        CHECK(segment_path_join(path, to, name));
+        CHECK_INT(io_open(life->io, path, IO_OPEN_WRITE | IO_OPEN_CREATE, &file), 0);
+        bool is_log = strstr(name, ".log");
+        room[count] = 'x';
+        struct bytes bytes = {room, is_log ? count + 1 : count};
+        CHECK_INT(io_write_whole(life->io, file, bytes, 0, false), 0);
+        io_close(life->io, file);
+    }
+    io_entries_free(life->io, &entries);
+    free(room);
+}
+
+static int64_t log_bytes(struct shard_life *life, const char *folder)
+{
+    struct io_entries entries;
+    int64_t bytes = 0;
+    CHECK_INT(io_list(life->io, folder, &entries), 0);
+    for (size_t index = 0; index < entries.count; index++) {
+        struct io_stat stat;
+        char path[PATH_BYTES_MAX];
+        CHECK(segment_path_join(path, folder, entries.rows[index].name));
+        CHECK_INT(io_stat(life->io, path, &stat), 0);
+        const char *end = strstr(entries.rows[index].name, ".log");
+        bytes += end && strcmp(end, ".log") == 0 ? stat.bytes : 0;
+    }
+    io_entries_free(life->io, &entries);
+    return bytes;
+}
+
+/* The copy of a log that was restored says itself what it holds. It is put aside as it is, and not
+ * first cut to what it says: nobody knows what somebody wants of it (FLD-3). */
+TEST(start, leaves_a_copied_log_as_it_is)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    char from[PATH_BYTES_MAX];
+    char path[PATH_BYTES_MAX];
+    life_open(&life, disk, 1);
+    CHECK_INT(shard_case_open(&life), PYR_OK);
+    CHECK_INT(shard_case_append(&life, 0, 5), PYR_OK);
+    enum pyr_err err = PYR_ERR_BUSY;
+    for (int turn = 0; err == PYR_ERR_BUSY && turn < TURNS_MAX; turn++) {
+        err = shard_partition_delete(life.shard, "orders-0", NULL);
+        shard_case_turn(&life);
+    }
+    CHECK_INT(err, PYR_OK);
+    shard_partition_release(life.logs[0]);
+    life.logs[0] = NULL;
+    err = PYR_ERR_BUSY;
+    for (int turn = 0; err == PYR_ERR_BUSY && turn < TURNS_MAX; turn++) {
+        err = shard_partition_restore(life.shard, "orders-0", NULL, NULL);
+        shard_case_turn(&life);
+    }
+    CHECK_INT(err, PYR_OK);
+    folder_path(&life.folder, "orders-0", from);
+    folder_path(&life.folder, "copy-0", path);
+    copy_and_extend(&life, from, path);
+    int64_t bytes = log_bytes(&life, path);
+    shard_case_end(&life);
+
+    life_open(&life, disk, 2);
+    CHECK_INT(shard_case_open(&life), PYR_OK);
+    CHECK_INT(life.report.quarantined, 1);
+    folder_path(&life.folder, "quarantine/copy-0.0", path);
+    CHECK_INT(log_bytes(&life, path), bytes);
+    CHECK_INT(life.logs[0]->offset_end, 5);
     shard_case_end(&life);
     CHECK_INT(life.allocations_live, 0);
     sim_disk_destroy(disk);
