@@ -152,7 +152,9 @@ enum pyr_err state_row_get(struct bytes body,
     }
     memcpy(state.name, name + 2, name_bytes);
     state.tail = (struct bytes){name + 2 + name_bytes + 2, tail_bytes};
-    if (state.offset_start < 0 || state.offset_start > state.offset_end) {
+    bool is_bounded = state.offset_start >= 0 && state.offset_start <= state.offset_end &&
+                      state.segment_base >= 0 && state.segment_position >= tail_bytes;
+    if (!is_bounded) {
         return err_set(reterr, PYR_ERR_CORRUPT, "state table: bounds of log '%s'", state.name);
     }
     state.epoch_bytes = (struct bytes){data + ROW_EPOCHS_POSITION, epoch_bytes};

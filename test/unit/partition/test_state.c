@@ -67,6 +67,25 @@ TEST(state_row, comes_back_as_it_was_put)
     CHECK_INT(state_epoch_get(&got, 1).offset_start, 700);
 }
 
+/* A claim that ends before its own tail begins would have recovery write before a file's beginning.
+ */
+TEST(state_row, refuses_what_no_log_can_be)
+{
+    static const uint8_t tail[100] = {1};
+    struct log_state bad[2] = {state_sample(), state_sample()};
+    bad[0].segment_base = -1;
+    bad[1].tail = (struct bytes){tail, sizeof tail};
+    bad[1].segment_position = 99;
+    for (size_t index = 0; index < 2; index++) {
+        uint8_t body[BODY_BYTES];
+        struct log_state got;
+        size_t bytes = body_build(body, &bad[index]);
+        size_t position = state_header_bytes();
+        enum pyr_err err = state_row_get((struct bytes){body, bytes}, &position, &got, NULL);
+        CHECK_INT(err, PYR_ERR_CORRUPT);
+    }
+}
+
 /* A body that ends early must give an error at every length, and never a read past its end. */
 TEST(state_row, refuses_every_truncation)
 {
