@@ -30,6 +30,10 @@
 #include "record/walk.h"
 #include "segment/read.h"
 
+/* Files that are not there are asked for again so many times in a row: a segment may have been
+ * removed or swapped meanwhile, but one that somebody took away does not come back. */
+#define MISSING_MAX 100
+
 struct pyr_reader {
     struct pyr_log *log;
     int64_t offset; /* Of the next record wanted. */
@@ -49,6 +53,7 @@ struct pyr_reader {
     struct cache_place place;
     struct segment_cursor cursor;
     size_t read_bytes; /* What the next run may have: READ_BYTES_FIRST after a seek. */
+    uint32_t missing;  /* How often in a row the segment's file was not there. */
     uint8_t *buffer;   /* Runs read without a mapping. */
     size_t buffer_bytes;
     uint8_t *unpacked; /* The records of a packed batch. */
@@ -186,9 +191,11 @@ static enum pyr_err run_from_view_unlock(struct pyr_reader *reader,
     case PARTITION_VIEW_SEGMENT:
         store_unlock(reader->log->store);
         err = run_from_segment(reader, reterr);
-        if (err == PYR_ERR_NOT_FOUND) {
+        if (err == PYR_ERR_NOT_FOUND && reader->missing < MISSING_MAX) {
+            reader->missing++;
             return PYR_OK; /* Removed or swapped meanwhile: ask again. */
         }
+        reader->missing = 0;
         if (err == PYR_OK && reader->run.count == 0) {
             reader->offset = reader->run_next;
         }

@@ -183,6 +183,29 @@ TEST(reader, seeks_both_ways)
     pyr_log_close(log);
 }
 
+/* A file that somebody has removed is an error that names it, not a reader that looks for it for
+ * ever. */
+TEST(reader, gives_up_on_a_removed_file)
+{
+    const char *folder = embed_path(case_folder(), "data");
+    pyr_log_close(log_with(folder, 40));
+    struct pyr_log *log = embed_open(folder, NULL);
+    glob_t found;
+    CHECK_INT(glob(embed_path(folder, "*-0/*.log"), 0, NULL, &found), 0);
+    CHECK(found.gl_pathc > 0);
+    CHECK_INT(unlink(found.gl_pathv[0]), 0);
+    globfree(&found);
+    struct pyr_reader *reader = reader_at(log, 0);
+
+    struct pyr_record record;
+    struct pyr_error error;
+    CHECK_INT(pyr_reader_next(reader, PATIENCE_MS, &record, &error), PYR_ERR_NOT_FOUND);
+    CHECK(strstr(error.message, ".log"));
+
+    pyr_reader_close(reader);
+    pyr_log_close(log);
+}
+
 /* Write over all of the only segment of the log below @folder. */
 static void spoil_segment(const char *folder)
 {
