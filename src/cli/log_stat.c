@@ -50,10 +50,14 @@ static void stat_json(const struct offline *offline)
         (void)printf(",\"shard\":%" PRIu32 ",\"offset_first\":%" PRId64 ",\"offset_end\":%" PRId64
                      ",\"epoch\":%" PRId32 ",\"segments\":%" PRIu64 ",\"segment_bytes\":%" PRIu64
                      ",\"journal_batches\":%" PRIu64 ",\"journal_records\":%" PRIu64
-                     ",\"journal_bytes\":%" PRIu64 ",\"is_deleted\":%s}",
+                     ",\"journal_bytes\":%" PRIu64 ",\"is_deleted\":%s",
                      log->shard, log->offset_start, log->offset_end, log->epoch, log->segments,
                      log->bytes, log->journal_batches, log->journal_records, log->journal_bytes,
                      log->is_deleted ? "true" : "false");
+        if (log->name_deleted[0] != '\0') {
+            json_field(true, "deleted_name", log->name_deleted);
+        }
+        (void)printf("}");
     }
     (void)printf("]}\n");
 }
@@ -105,15 +109,17 @@ static void stat_text(const struct offline *offline)
                  "SEGMENTS", "FILES", "RECORDS TO REPLAY");
     for (size_t index = 0; index < offline->log_count; index++) {
         const struct offline_log *log = &offline->logs[index];
-        (void)printf("%-24s %14s %14s %6" PRId32 " %9s %10s %17s%s\n", log->name,
+        (void)printf("%-24s %14s %14s %6" PRId32 " %9s %10s %17s%s%s\n", log->name,
                      show_count((uint64_t)log->offset_start).text,
                      show_count((uint64_t)log->offset_end).text, log->epoch,
                      show_count(log->segments).text, show_bytes(log->bytes).text,
                      show_count(log->journal_records).text,
-                     log->is_deleted    ? "  deleted"
-                     : !log->has_folder ? "  its folder is missing"
-                     : log->has_hole    ? "  the journal has a hole"
-                                        : "");
+                     log->name_deleted[0] != '\0' ? "  deleted, was "
+                     : log->is_deleted            ? "  deleted"
+                     : !log->has_folder           ? "  its folder is missing"
+                     : log->has_hole              ? "  the journal has a hole"
+                                                  : "",
+                     log->name_deleted);
     }
 }
 

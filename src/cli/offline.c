@@ -119,6 +119,7 @@ static enum pyr_err folder_take(struct offline *offline, const char *name, struc
     if (log.is_deleted &&
         deleted_state_get(offline->io, path, &log.id, &body, &state, NULL) == PYR_OK) {
         log.has_row = true;
+        memcpy(log.name_deleted, state.name, sizeof log.name_deleted);
         log.offset_start = state.offset_start;
         log.offset_segments = state.offset_end;
         log.offset_end = state.offset_end;

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pyralog.h"
+
 #include "lib/case.h"
 #include "program.h"
 
@@ -193,6 +195,33 @@ TEST(log_stat, shows_logs_and_journal)
     check_contains(program->out, "\"name\":\"load-1\"");
     check_contains(program->out, "\"offset_end\":600");
     check_contains(program->out, "\"was_clean\":true,\"is_corrupt\":false");
+    check_end(program, 0, "");
+}
+
+/* A deleted log is restored by the name that it had, and the longest names are cut in the folder's:
+ * the one to give is shown. */
+TEST(log_stat, shows_what_a_deleted_log_was_called)
+{
+    char topic[248];
+    memset(topic, 'n', sizeof topic - 1);
+    topic[sizeof topic - 1] = '\0';
+    CHECK_INT(chdir(case_folder()), 0);
+    struct pyr_store *store = NULL;
+    struct pyr_log *log = NULL;
+    CHECK_INT(pyr_store_open("store", NULL, &store, NULL), PYR_OK);
+    CHECK_INT(pyr_store_log(store, topic, 0, NULL, &log, NULL), PYR_OK);
+    pyr_log_close(log);
+    CHECK_INT(pyr_store_delete_log(store, topic, 0, NULL), PYR_OK);
+    pyr_store_close(store);
+
+    char wanted[300];
+    struct program *program = PROGRAM("pyralog", "log", "stat", "store");
+    (void)snprintf(wanted, sizeof wanted, "  deleted, was %s-0\n", topic);
+    check_contains(program->out, wanted);
+    check_end(program, 0, "");
+    program = PROGRAM("pyralog", "log", "stat", "--json", "store");
+    (void)snprintf(wanted, sizeof wanted, "\"is_deleted\":true,\"deleted_name\":\"%s-0\"}", topic);
+    check_contains(program->out, wanted);
     check_end(program, 0, "");
 }
 
