@@ -135,12 +135,12 @@ static enum pyr_err halve(const struct segment_points *points,
         }
         uint32_t slot = middle;
         while (slot < middle + PROBE_POINTS && !block_point(points, &block, slot, &point)) {
-            search->bad_count++;
             slot++;
         }
         if (slot < middle + PROBE_POINTS) {
             consider(search, true, slot, &point);
         } else {
+            search->bad_count++;
             search->high = middle; /* Find a good one below; those behind are walked over. */
         }
     }
