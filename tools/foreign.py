@@ -51,8 +51,11 @@ def program(kind, name):
 
 def call(*words):
     """Return what is wrong with a program that should end well, or nothing."""
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300,
-                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300,
+                              stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+    except subprocess.TimeoutExpired:
+        return f"{' '.join(words)}: no end within 300 s"
     return f"{' '.join(words)}: status {done.returncode}\n{done.stdout}" if done.returncode else ""
 
 
