@@ -180,7 +180,6 @@ static void checkpoint_retry_later(struct shard *shard)
     shard->checkpoint_state = SHARD_CHECKPOINT_IDLE;
     shard->is_checkpoint_urged = true;
     shard->checkpoint_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;
-    shard_look_soon(shard); /* Else nobody tries again while the shard is left alone. */
 }
 
 static void checkpoint_write(struct shard *shard)

@@ -163,6 +163,19 @@ static void parts_release(struct work_parts *parts)
     parts->count = 0;
 }
 
+/* What has no memory now is tried again by a step, and somebody has to make one. */
+static void plan_refused(struct shard *shard, enum pyr_err err, const struct pyr_error *error)
+{
+    ASSERT(err != PYR_OK);
+    ASSERT(error);
+
+    if (err == PYR_ERR_NO_MEMORY) {
+        shard->wants_look = true;
+    } else if (err != PYR_ERR_BUSY) {
+        shard_fail(shard, error);
+    }
+}
+
 bool flush_plan_append(struct partition *partition, struct work *work)
 {
     ASSERT(partition->offset_written <= partition->offset_end);
@@ -177,9 +190,7 @@ bool flush_plan_append(struct partition *partition, struct work *work)
                                            work->parts.count, partition->clock_ms, &error);
     if (err != PYR_OK) {
         parts_release(&work->parts);
-        if (err != PYR_ERR_BUSY && err != PYR_ERR_NO_MEMORY) {
-            shard_fail(partition->shard, &error);
-        }
+        plan_refused(partition->shard, err, &error);
         return false;
     }
     work->kind = WORK_APPEND;
@@ -199,8 +210,9 @@ bool flush_plan_sync(struct partition *partition, struct work *work)
     struct pyr_error error;
     enum pyr_err err = segment_sync_plan(partition->segments, &work->as.sync, &error);
     if (err != PYR_OK) {
-        if (err != PYR_ERR_BUSY && err != PYR_ERR_NO_MEMORY) {
-            shard_fail(partition->shard, &error);
+        plan_refused(partition->shard, err, &error);
+        if (err == PYR_ERR_NO_MEMORY) {
+            shard_checkpoint_request(partition->shard); /* It syncs all, and is tried again. */
         }
         return false;
     }
@@ -265,7 +277,8 @@ static void append_apply(struct partition *partition, struct work *work)
         return;
     }
     if (err == PYR_ERR_NO_MEMORY) {
-        return; /* Still dirty: tried again at the next step. */
+        shard->wants_look = true; /* Still dirty: tried again at the next step. */
+        return;
     }
     if (err != PYR_OK) {
         shard_fail(shard, &error);

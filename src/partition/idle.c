@@ -10,7 +10,8 @@
  *
  *      something happened since the last look     -> when the next look may be
  *      a log wants its clock to show a later time -> then, or in a minute, whichever is sooner
- *      a checkpoint failed, a compaction waits    -> when the next look may be
+ *      a compaction waits, a write had no memory  -> when the next look may be
+ *      a checkpoint is wanted, or under way       -> likewise, but not before it may be tried again
  *      nothing of that                            -> never
  *
  * No more often than a look may be, which is once a second. The minute is for the wall clock, which
@@ -88,9 +89,14 @@ void shard_idle_step(struct shard *shard)
     ASSERT(shard->idle_progress <= shard->progress);
     ASSERT(shard->idle_position <= shard->position_end);
 
-    if (shard->idle_progress != shard->progress) {
+    if (shard->idle_progress != shard->progress || shard->wants_look) {
         shard->idle_progress = shard->progress;
         shard_look_soon(shard);
+    }
+    /* One that failed moves nothing, and a look before it may be tried again does not help it. */
+    if (shard->is_checkpoint_urged || shard->checkpoint_state != SHARD_CHECKPOINT_IDLE) {
+        bool is_later = shard->checkpoint_retry_ns > shard->retention_due_ns;
+        idle_wake(shard, is_later ? shard->checkpoint_retry_ns : shard->retention_due_ns);
     }
 }
 

@@ -14,7 +14,7 @@
 #define DAY_MS    (24 * HOUR_MS)
 #define DAY_S     UINT64_C(86400)
 
-enum { ORDERS = 0, AUDIT = 2, KEYS = 3 };
+enum { ORDERS = 0, AUDIT = 2, KEYS = 3, SYNCED = 5 };
 
 /* -- Helpers -- */
 
@@ -291,6 +291,115 @@ TEST(idle, makes_a_checkpoint_that_failed)
     CHECK_INT(life.shard->checkpoints, 2);
     shard_case_end(&life);
     sim_disk_destroy(disk);
+}
+
+/* A look between the failure of a checkpoint and the time to try again must not end the waiting:
+ * nothing has moved, and nobody else would ever ask. */
+TEST(idle, makes_a_checkpoint_that_failed_just_before_a_look)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    life_begin(&life, disk, 1U << ORDERS);
+    fill(&life, ORDERS, 4, 3);
+    shard_checkpoint_request(life.shard);
+    CHECK_INT(shard_case_settle(&life), PYR_OK);
+    (void)rest(&life, 10);
+    CHECK_INT(life.shard->checkpoints, 1);
+    shard_step(life.shard); /* A look. */
+    sim_advance(life.sim, SECOND_NS - SECOND_NS / 20);
+    shard_checkpoint_request(life.shard);
+    io_testing_fail_allocation(life.io, 1);
+    shard_step(life.shard);
+    io_testing_fail_allocation(life.io, 0);
+    CHECK(life.shard->checkpoint_retry_ns > life.shard->retention_due_ns);
+
+    (void)rest(&life, 5);
+
+    CHECK_INT(life.shard->checkpoints, 2);
+    CHECK(rest(&life, DAY_S) < 10);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
+/* Whatever allocation of a checkpoint fails, that of the write it begins with among them, it is
+ * made though nobody asks again. */
+TEST(idle, makes_a_checkpoint_though_memory_fails_anywhere)
+{
+    for (uint64_t nth = 1; nth <= 32; nth++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk, 1U << ORDERS);
+        life.shard->options.buffer_time_ns = 60 * SECOND_NS;
+        fill(&life, ORDERS, 1, 3);
+        CHECK_INT(life.logs[ORDERS]->offset_written, 0);
+        CHECK_INT(life.shard->checkpoints, 0);
+        shard_step(life.shard); /* A look. */
+        sim_advance(life.sim, SECOND_NS - SECOND_NS / 20);
+        shard_checkpoint_request(life.shard);
+        io_testing_fail_allocation(life.io, nth);
+        shard_step(life.shard);
+
+        (void)rest(&life, 10);
+
+        CHECK(life.shard->checkpoints >= 1);
+        CHECK_INT(life.logs[ORDERS]->offset_synced, 10);
+        io_testing_fail_allocation(life.io, 0);
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
+}
+
+/* A write that is due and finds no memory is tried again though the timer has fired, wherever it
+ * ran out: what was acknowledged from memory would stay there until somebody appends. */
+TEST(idle, writes_though_memory_fails_anywhere)
+{
+    for (uint64_t nth = 1; nth <= 32; nth++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk, 1U << ORDERS);
+        life.shard->options.buffer_time_ns = 10 * SECOND_NS;
+        fill(&life, ORDERS, 1, 9);
+        struct partition *log = life.logs[ORDERS];
+        uint64_t due_ns = log->dirty_since_ns + 10 * SECOND_NS;
+        io_loop_wait(life.loop, due_ns);
+        CHECK_INT(io_now_mono_ns(life.io), due_ns);
+        (void)io_loop_dispatch(life.loop);
+        CHECK_INT(log->offset_written, 0);
+        io_testing_fail_allocation(life.io, nth);
+        shard_step(life.shard);
+
+        (void)rest(&life, 5);
+
+        CHECK_INT(log->cached.bytes_unwritten, 0);
+        CHECK_INT(log->offset_written, 10);
+        io_testing_fail_allocation(life.io, 0);
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
+}
+
+/* What is committed once its segment is synced is committed, whichever allocation of write and sync
+ * fails: its writer waits, and nobody else drives. */
+TEST(idle, syncs_though_memory_fails_anywhere)
+{
+    for (uint64_t nth = 1; nth <= 32; nth++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk, 1U << SYNCED);
+        (void)rest(&life, 3);
+        struct partition *log = life.logs[SYNCED];
+        CHECK_INT(shard_case_append(&life, SYNCED, 10), PYR_OK);
+        shard_sync_begin(life.shard);
+        io_testing_fail_allocation(life.io, nth);
+
+        (void)rest(&life, 5);
+
+        CHECK_INT(log->offset_committed, 10);
+        CHECK_INT(log->offset_synced, 10);
+        io_testing_fail_allocation(life.io, 0);
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
 }
 
 /* What was appended is in its segments when the buffer time is over, though it fills several of
