@@ -289,10 +289,13 @@ static void append_apply(struct partition *partition, struct work *work)
     partition->offset_written = segment_log_end(partition->segments).offset;
     ASSERT(partition->offset_written <= partition->offset_end); /* PAR-1 */
     partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
+    partition->goes_on = false;
     dirty_unlink(shard, partition);
     if (partition->cached.bytes_unwritten > 0) {
         /* What the segment had no room for is as old as before, and goes on at once. */
         partition->dirty_since_ns = is_cut ? partition->dirty_since_ns : io_now_mono_ns(shard->io);
+        /* In front of older ones, whose turn nobody sees before this is written. */
+        partition->goes_on = is_cut;
         dirty_link(shard, partition, is_cut || partition->is_large);
     }
     shard_disk_has_room(shard);
@@ -425,8 +428,10 @@ static bool flush_is_due(struct shard *shard, const struct partition *partition,
         return now_ns >= shard->disk_retry_ns;
     }
     bool is_pressed = shard->cache.bytes_unwritten > shard->cache.bytes_max / 2;
-    return (partition->is_large && !flush_gives_way(shard, now_ns)) || is_pressed ||
-           shard->is_flush_urged || shard->is_stopping || !partition->options.is_cached ||
+    bool is_worth = partition->is_large && !flush_gives_way(shard, now_ns);
+    bool goes_on = partition->goes_on && !partition->is_large;
+    return is_worth || goes_on || is_pressed || shard->is_flush_urged || shard->is_stopping ||
+           !partition->options.is_cached ||
            now_ns >= partition->dirty_since_ns + shard->options.buffer_time_ns;
 }
 

@@ -139,6 +139,7 @@ struct partition {
     uint64_t dirty_since_ns; /* When the oldest unwritten byte came. */
     bool is_dirty;
     bool is_large; /* Enough has gathered for a good write. */
+    bool goes_on;  /* The last one ended with its segment: the rest follows at once. */
 
     /* What the checkpoint under way wants of it. */
     int64_t checkpoint_target;  /* To be synced up to here. */

@@ -423,6 +423,40 @@ TEST(idle, writes_all_segments_within_the_buffer_time)
     sim_disk_destroy(disk);
 }
 
+/* A large write that ends with its segment leaves a rest that is neither large nor old. It stands
+ * in front of older logs, and must not make them wait for its own time. */
+TEST(idle, writes_others_in_time_behind_the_rest_of_a_cut_append)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    shard_case_init(&life, disk, 5);
+    life.mask = 1U << ORDERS | 1U << AUDIT;
+    life.cache_bytes_max = 16 << 20;
+    life.wal_files_max = 128;
+    life.buffer_time_ns = 10 * SECOND_NS;
+    assert_int_equal(shard_case_open(&life), PYR_OK);
+    struct partition *large = life.logs[ORDERS];
+    segment_log_configure(large->segments, 1 << 20, 0, false);
+    fill(&life, AUDIT, 1, 8);
+    while (large->cached.bytes_unwritten < FLUSH_BYTES_TARGET + FLUSH_BYTES_TARGET / 5) {
+        CHECK_INT(shard_case_append(&life, ORDERS, 10), PYR_OK);
+        shard_case_turn(&life); /* So that the journal has room for the next. */
+        CHECK_INT(large->offset_written, 0);
+    }
+    CHECK_INT(life.shard->checkpoints, 0);
+
+    (void)rest(&life, 1);
+
+    CHECK_INT(segment_log_segments(large->segments), 2);
+    CHECK_INT(large->offset_written, large->offset_end);
+    CHECK_INT(life.logs[AUDIT]->offset_written, 0);
+    (void)rest(&life, 2);
+    CHECK_INT(life.logs[AUDIT]->offset_written, 10);
+    CHECK_INT(life.shard->checkpoints, 0);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* A shard of which nothing will expire sleeps, though it was busy: days pass in a few turns. */
 TEST(idle, sleeps_where_nothing_is_due)
 {
