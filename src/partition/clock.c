@@ -33,6 +33,23 @@ enum {
     CLOCK_BATCH_BYTES_MAX = 128,
 };
 
+/* Return whether the last segment, which ends at @end, holds one stamp and nothing else. It is so
+ * short that its only block is the one kept for checkpoints. */
+static bool is_one_stamp(const struct partition *partition, const struct segment_end *end)
+{
+    ASSERT(partition->tail_bytes < BLOCK_BYTES);
+    ASSERT(end->offset >= end->segment);
+
+    struct bytes batch = {partition->tail, partition->tail_bytes};
+    struct batch_header header;
+    int64_t clock_ms = 0;
+    return end->offset - end->segment == 1 && end->bytes <= CLOCK_BATCH_BYTES_MAX &&
+           end->offset == partition->offset_synced && end->bytes == batch.count &&
+           batch_header_read(batch, &header, NULL) == PYR_OK && header.bytes == batch.count &&
+           batch_verify(batch, &header, NULL) == PYR_OK && header.base_offset == end->segment &&
+           clock_read(batch, &header, &clock_ms);
+}
+
 void clock_begin(struct partition *partition, bool accepts_step)
 {
     ASSERT(partition->clock_ms >= 0);
@@ -44,11 +61,10 @@ void clock_begin(struct partition *partition, bool accepts_step)
     if (partition->clock_ms == 0 || accepts_step) {
         partition->clock_base_ms = io_now_wall_ms(io);
     }
-    /* A segment of one offset is the stamp that began it, as far as a start can tell: if that is
-     * wrong, it is left for its age by the next append only. */
+    /* What a start cannot tell for a stamp counts as more: at worst one more stamp is written. */
     struct segment_end end = segment_log_end(partition->segments);
     if (partition->stamps_end == 0 && partition->clock_ms > 0 &&
-        end.offset == partition->offset_end && end.offset - end.segment == 1) {
+        end.offset == partition->offset_end && is_one_stamp(partition, &end)) {
         partition->stamps_start = end.segment;
         partition->stamps_end = end.offset;
     }

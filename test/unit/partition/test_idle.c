@@ -8,6 +8,7 @@
 #include "io/testing.h"
 #include "lib/case.h"
 #include "partition/shard_inner.h"
+#include "record/builder.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 #define HOUR_MS   INT64_C(3600000)
@@ -211,6 +212,57 @@ TEST(idle, leaves_an_old_segment_once)
     CHECK(log->offset_end <= stamps_end + 1);
     shard_case_end(&life);
     sim_disk_destroy(disk);
+}
+
+/* Append one record of @bytes to @log. */
+static void append_one(struct shard_life *life, struct partition *log, size_t bytes)
+{
+    static const uint8_t value[8 << 10];
+    struct bytes_mut room;
+    assert_int_equal(partition_reserve(log, 16 << 10, &room, &life->error), PYR_OK);
+    struct builder builder;
+    builder_init(&builder, room);
+    struct record record = {.timestamp = 1, .value = {value, bytes}};
+    assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
+    const struct batch_stamp stamp = BATCH_STAMP_NONE;
+    int64_t offset = 0;
+    size_t count = builder_seal(&builder, &stamp).count;
+    assert_int_equal(partition_append(log, count, 0, &offset, &life->error), PYR_OK);
+    assert_int_equal(shard_case_settle(life), PYR_OK);
+}
+
+/* A start that finds one record alone in the last segment must not take it for a stamp: it would
+ * keep it for ever, as stamps are kept. A large batch stands alone, and a small one may. */
+TEST(idle, lets_a_record_expire_that_stands_alone)
+{
+    const size_t bytes[] = {8 << 10, 1};
+    for (size_t index = 0; index < 2; index++) {
+        struct sim_disk *disk = sim_disk_create();
+        struct shard_life life;
+        life_begin(&life, disk, 1U << ORDERS);
+        struct partition *log = limit(&life, ORDERS, DAY_MS, HOUR_MS);
+        segment_log_configure(log->segments, 4 << 10, HOUR_MS, false);
+        append_one(&life, log, 8 << 10);
+        append_one(&life, log, 8 << 10);
+        append_one(&life, log, bytes[index]);
+        int64_t end = log->offset_end;
+        CHECK_INT(partition_delete_before(log, end - 1, NULL), PYR_OK);
+        (void)rest(&life, 10);
+        CHECK_INT(log->start_durable, end - 1);
+        shard_case_end(&life);
+
+        life_begin(&life, disk, 1U << ORDERS);
+        log = limit(&life, ORDERS, DAY_MS, HOUR_MS);
+        CHECK_INT(log->offset_start, end - 1);
+        CHECK_INT(segment_log_end(log->segments).segment, end - 1);
+        (void)rest(&life, 3 * DAY_S);
+
+        CHECK(log->offset_start >= end); /* Nothing but stamps is left, */
+        CHECK(log->offset_end <= end + 2);
+        CHECK(rest(&life, 40 * DAY_S) < 10); /* and they rest. */
+        shard_case_end(&life);
+        sim_disk_destroy(disk);
+    }
 }
 
 /* -- Compaction -- */
