@@ -363,8 +363,8 @@ enum pyr_err shard_partition_open(struct shard *shard,
         return err;
     }
     partition->options = *options;
-    segment_log_configure(partition->segments, (int64_t)options->segment_bytes,
-                          (int64_t)options->segment_age_ms, options->use_mmap);
+    segment_log_configure(partition->segments, retention_limit(options->segment_bytes),
+                          retention_limit(options->segment_age_ms), options->use_mmap);
     clock_begin(partition, shard->options.accepts_clock_step);
     partition->is_held = true;
     shard_look_soon(shard); /* Its options may want something. */

@@ -92,8 +92,8 @@ static enum pyr_err partition_segments_open(struct partition *partition,
         .files = &shard->files,
         .folder = folder,
         .log = partition->id,
-        .segment_bytes_max = (int64_t)partition->options.segment_bytes,
-        .segment_age_max_ms = (int64_t)partition->options.segment_age_ms,
+        .segment_bytes_max = retention_limit(partition->options.segment_bytes),
+        .segment_age_max_ms = retention_limit(partition->options.segment_age_ms),
         .use_mmap = partition->options.use_mmap,
     };
     const struct segment_claim claim = {

@@ -42,13 +42,21 @@ enum pyr_err partition_delete_before(struct partition *partition,
     return PYR_OK;
 }
 
+int64_t retention_limit(uint64_t limit)
+{
+    int64_t taken = limit < (uint64_t)INT64_MAX ? (int64_t)limit : INT64_MAX;
+    ASSERT(taken >= 0);
+    ASSERT((uint64_t)taken <= limit);
+
+    return taken;
+}
+
 int64_t retention_age_ms(const struct partition *partition)
 {
     ASSERT(partition->segments);
     ASSERT(partition->offset_written <= partition->offset_end);
 
-    uint64_t age_ms = partition->options.retention_ms;
-    return age_ms < (uint64_t)INT64_MAX ? (int64_t)age_ms : INT64_MAX;
+    return retention_limit(partition->options.retention_ms);
 }
 
 /* Append a stamp if by what it says something expires or rolls, and what is there does not say so

@@ -152,6 +152,10 @@ void shard_retention_step(struct shard *shard);
 /** Return the age past which @partition's segments expire, in milliseconds. */
 int64_t retention_age_ms(const struct partition *partition);
 
+/** Return @limit, of age or bytes, as segments take it: signed, and the highest for what is above.
+ */
+int64_t retention_limit(uint64_t limit);
+
 /** Return when @partition may want a look again, at @now_ns; IO_TIME_NEVER: not before something
  * happens to it. */
 uint64_t retention_due_ns(struct partition *partition, uint64_t now_ns);

@@ -419,6 +419,30 @@ TEST(open, takes_a_segment_size_above_the_limit_as_the_limit)
     pyr_log_close(log);
 }
 
+/* The highest of numbers is a limit that is never met, and no reason to end the program. */
+TEST(open, takes_limits_however_high)
+{
+    struct pyr_log_options options;
+    pyr_log_options_init(&options);
+    options.segment_max_size = UINT64_MAX;
+    options.segment_max_age_ms = UINT64_MAX;
+    options.retention_ms = UINT64_MAX;
+    options.retention_bytes = UINT64_MAX;
+    const char *folder = embed_path(case_folder(), "data");
+
+    for (int64_t life = 0; life < 2; life++) {
+        struct pyr_log *log = embed_open(folder, &options);
+        for (int round = 0; round < 3; round++) {
+            (void)embed_append(log, "kept");
+        }
+        struct pyr_log_stat stat;
+        pyr_log_stat(log, &stat);
+        CHECK_INT(stat.offset_first, 0);
+        CHECK(stat.offset_end >= 3 * (life + 1));
+        pyr_log_close(log);
+    }
+}
+
 /* -- After kill -9 -- */
 
 enum { ACKS_BEFORE_KILL = 50 };
