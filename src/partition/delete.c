@@ -132,7 +132,10 @@ static enum pyr_err delete_now(struct partition *partition, struct pyr_error *re
     folder_path(shard->folder, partition->name, path);
     partition->checkpoint_number = partition->entry_number;
     checkpoint_row_fill(partition, &state);
-    enum pyr_err err = deleted_state_put(shard->io, path, &state, reterr);
+    enum pyr_err err = shard->notes.is_doubtful ? notes_forget(shard, reterr) : PYR_OK; /* NTE-1 */
+    if (err == PYR_OK) {
+        err = deleted_state_put(shard->io, path, &state, reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }

@@ -253,16 +253,19 @@ void deleted_remove(struct shard *shard, struct deleted *deleted)
     io_free(shard->io, deleted);
 }
 
-void deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns)
+bool deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(id);
 
+    bool is_deleted = false;
     for (struct deleted *at = shard->deleted; at; at = at->next) {
         if (log_id_equal(&at->id, id)) {
             at->waited_ns = waited_ns;
+            is_deleted = true;
         }
     }
+    return is_deleted;
 }
 
 uint64_t deleted_waited_ns(const struct deleted *deleted, uint64_t now_ns)

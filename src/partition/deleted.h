@@ -100,8 +100,9 @@ struct deleted *deleted_add(struct shard *shard, const char *name, const struct 
 /** Take @deleted, which is @shard's and is not being cleared, out of the list and free it. */
 void deleted_remove(struct shard *shard, struct deleted *deleted);
 
-/** Note that the deleted log with @id, if it is one, waited for @waited_ns in earlier lives. */
-void deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns);
+/** Note that the deleted log with @id waited for @waited_ns in earlier lives; false if it is none.
+ */
+bool deleted_set_waited(struct shard *shard, const struct log_id *id, uint64_t waited_ns);
 
 /** Return how long @deleted has waited at @now_ns. */
 uint64_t deleted_waited_ns(const struct deleted *deleted, uint64_t now_ns);

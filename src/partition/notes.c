@@ -51,12 +51,13 @@ static void notes_take(struct shard *shard, struct bytes body)
     notes->has_place = notes->has_place && notes->place.offset >= 0;
     uint32_t rows = get_le32(body.data + 8);
     at += PLACE_BYTES;
+    notes->is_doubtful = false;
     for (uint32_t row = 0; row < rows; row++) {
         struct log_id id;
         memcpy(id.value, at, LOG_ID_BYTES);
         uint64_t waited_ms = get_le64(at + LOG_ID_BYTES);
         waited_ms = waited_ms < (uint64_t)TIMEOUT_MS_MAX ? waited_ms : (uint64_t)TIMEOUT_MS_MAX;
-        deleted_set_waited(shard, &id, waited_ms * 1000000);
+        notes->is_doubtful |= !deleted_set_waited(shard, &id, waited_ms * 1000000);
         at += ROW_BYTES;
     }
 }
@@ -91,6 +92,7 @@ void notes_load(struct shard *shard)
     }
     int error = io_open(io, path, IO_OPEN_READ, &file);
     shard->notes.may_exist = error != ENOENT;
+    shard->notes.is_doubtful = shard->notes.may_exist; /* Until it is read. */
     if (error != 0) {
         return;
     }
@@ -185,6 +187,7 @@ void notes_apply(struct shard *shard, struct work *work)
 
     shard->notes.is_running = false;
     shard->notes.is_stale |= work->as.notes.err != PYR_OK;
+    shard->notes.is_doubtful &= work->as.notes.err != PYR_OK;
     io_free(shard->io, work->as.notes.data);
     work->state = WORK_STATE_FREE;
 }
@@ -285,5 +288,6 @@ enum pyr_err notes_forget(struct shard *shard, struct pyr_error *reterr)
         return err_set_errno(reterr, error, "remove '%s'", path);
     }
     notes->may_exist = false;
+    notes->is_doubtful = false;
     return PYR_OK;
 }

@@ -18,6 +18,8 @@
  *
  * A log that is deleted, restored and deleted again waits anew, under the same log id. So the file
  * goes, durably, before the rename of a restore: what it says of an id is of its present deletion.
+ * So it does before a deletion if it may say something of a log that is not deleted, as when a
+ * folder was given its name back by hand.
  * It lies beside the journal, whose folder's name is never used again when the number of shards is
  * changed, and so cannot come back years later with the same number.
  *
@@ -47,10 +49,11 @@ struct notes_place {
 
 /* The state of a shard's notes. */
 struct shard_notes {
-    bool may_exist;  /* A file may be there. */
-    bool is_stale;   /* It says something that is over. */
-    bool is_running; /* It is being written. */
-    uint64_t due_ns; /* When it is written next; 0: nothing to say so far. */
+    bool may_exist;   /* A file may be there. */
+    bool is_stale;    /* It says something that is over. */
+    bool is_doubtful; /* It may have rows of logs that were not deleted when it was read. */
+    bool is_running;  /* It is being written. */
+    uint64_t due_ns;  /* When it is written next; 0: nothing to say so far. */
     struct io_timer timer;
 
     /* Of the file, when the shard was opened; or of the pass under way. */
@@ -84,7 +87,8 @@ void notes_apply(struct shard *shard, struct work *work);
 void notes_save(struct shard *shard);
 
 /**
- * Remove the file, on stable storage, before a log is restored (NTE-1). Blocks.
+ * Remove the file, on stable storage, before a log is restored, or deleted while it is doubtful
+ * (NTE-1). Blocks.
  *
  * PYR_ERR_BUSY while it is being written.
  */

@@ -156,6 +156,40 @@ TEST(notes, forget_a_log_that_is_restored)
     }
 }
 
+/* NTE-1: so does a log whose folder was given its name back by hand while the store was closed. */
+TEST(notes, forget_a_log_that_is_restored_by_hand)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    char name[DELETED_NAME_BYTES_MAX];
+    char path[PATH_BYTES_MAX];
+    deleted_begin(&life, disk);
+    deleted_name_put(shard_case_name(LOG), &life.shard->deleted->id, name);
+    folder_path(&life.folder, name, path);
+    rest(&life, 50 * MINUTE_S);
+    shard_case_end(&life);
+    shard_case_init(&life, disk, 5);
+    CHECK_INT(io_rename(life.io, path, "/data/orders-0"), 0);
+    CHECK_INT(io_sync_folder(life.io, "/data"), 0);
+    life.mask = 1U << LOG | 1U << OTHER;
+    CHECK_INT(shard_case_open(&life), PYR_OK);
+    CHECK_INT(life.logs[LOG]->offset_end, 40);
+    CHECK_INT(shard_partitions_deleted(life.shard), 0);
+    delete_log(&life);
+
+    struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_NONE, 1);
+    shard_case_abandon(&life);
+    life_begin(&life, image, 1U << OTHER, 0);
+    rest(&life, 55 * MINUTE_S);
+
+    CHECK_INT(shard_partitions_deleted(life.shard), 1);
+    rest(&life, 6 * MINUTE_S);
+    CHECK_INT(shard_partitions_deleted(life.shard), 0);
+    shard_case_end(&life);
+    sim_disk_destroy(image);
+    sim_disk_destroy(disk);
+}
+
 /* A log is not restored while its notes are being written: what they say of it would come back. */
 TEST(notes, hold_up_a_restore_while_they_are_written)
 {
