@@ -289,5 +289,8 @@ enum pyr_err notes_forget(struct shard *shard, struct pyr_error *reterr)
     }
     notes->may_exist = false;
     notes->is_doubtful = false;
+    /* The waits of the others went with it: they are written soon, however long the grace. */
+    uint64_t soon_ns = io_now_mono_ns(shard->io) + NOTES_WAIT_NS;
+    notes->due_ns = notes->due_ns == 0 || notes->due_ns > soon_ns ? soon_ns : notes->due_ns;
     return PYR_OK;
 }

@@ -47,18 +47,23 @@ static void fill(struct shard_life *life, size_t log, int rounds)
     assert_int_equal(shard_case_settle(life), PYR_OK);
 }
 
-static void delete_log(struct shard_life *life)
+static void delete_one(struct shard_life *life, size_t log)
 {
     enum pyr_err err = PYR_ERR_BUSY;
     for (int turn = 0; err == PYR_ERR_BUSY && turn < TURNS_MAX; turn++) {
-        err = shard_partition_delete(life->shard, shard_case_name(LOG), &life->error);
+        err = shard_partition_delete(life->shard, shard_case_name(log), &life->error);
         shard_case_turn(life);
     }
     assert_int_equal(err, PYR_OK);
-    if (life->logs[LOG]) {
-        shard_partition_release(life->logs[LOG]);
-        life->logs[LOG] = NULL;
+    if (life->logs[log]) {
+        shard_partition_release(life->logs[log]);
+        life->logs[log] = NULL;
     }
+}
+
+static void delete_log(struct shard_life *life)
+{
+    delete_one(life, LOG);
 }
 
 /* Make a store with a deleted log. */
@@ -154,6 +159,39 @@ TEST(notes, forget_a_log_that_is_restored)
         sim_disk_destroy(image);
         sim_disk_destroy(disk);
     }
+}
+
+/* A restore takes the file of all the shard's deleted logs away. With a long grace it is written
+ * seldom, but again soon after that: the others would lose hours by a kill. */
+TEST(notes, of_other_logs_are_written_soon_after_a_restore)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    shard_case_init(&life, disk, 5);
+    life.mask = 1U << LOG | 1U << OTHER;
+    life.delete_grace_ns = 128 * HOUR_S * SECOND_NS;
+    CHECK_INT(shard_case_open(&life), PYR_OK);
+    fill(&life, LOG, 4);
+    fill(&life, OTHER, 4);
+    delete_one(&life, OTHER);
+    delete_log(&life);
+    rest(&life, 2 * HOUR_S + MINUTE_S);
+    CHECK(has_notes(&life));
+    CHECK_INT(shard_partition_restore(life.shard, shard_case_name(LOG), NULL, NULL), PYR_OK);
+    CHECK(!has_notes(&life));
+    shard_step(life.shard);
+
+    rest(&life, 2 * MINUTE_S);
+
+    CHECK(has_notes(&life));
+    struct sim_disk *image = sim_disk_crash(disk, SIM_CRASH_NONE, 1);
+    shard_case_abandon(&life);
+    life_begin(&life, image, 1U << LOG, 0);
+    CHECK_INT(shard_partitions_deleted(life.shard), 1);
+    CHECK(life.shard->deleted->waited_ns >= 2 * HOUR_S * SECOND_NS);
+    shard_case_abandon(&life);
+    sim_disk_destroy(image);
+    sim_disk_destroy(disk);
 }
 
 /* NTE-1: so does a log whose folder was given its name back by hand while the store was closed. */
