@@ -312,12 +312,14 @@ bool deleted_has(const struct shard *shard, const struct log_id *id)
 }
 
 /* Put the whole name of the deleted log in the folder @entry, at @path, to @name, which is cut. It
- * stays so if the state is gone or says another: then there is nothing to restore. */
+ * stays so if the state is gone or says another: then there is nothing to restore. One that cannot
+ * be read now may be read by the next start, so this one fails. */
 static enum pyr_err name_complete(struct shard *shard,
                                   const char *entry,
                                   const char *path,
                                   const struct log_id *id,
-                                  char *name)
+                                  char *name,
+                                  struct pyr_error *reterr)
 {
     ASSERT(strchr(name, '~'));
     ASSERT(path);
@@ -325,7 +327,7 @@ static enum pyr_err name_complete(struct shard *shard,
     struct bytes_mut body = {NULL, 0};
     struct log_state state;
     char again[DELETED_NAME_BYTES_MAX];
-    enum pyr_err err = deleted_state_get(shard->io, path, id, &body, &state, NULL);
+    enum pyr_err err = deleted_state_get(shard->io, path, id, &body, &state, reterr);
     if (err == PYR_OK) {
         deleted_name_put(state.name, id, again);
         if (strcmp(again, entry) == 0) {
@@ -333,7 +335,7 @@ static enum pyr_err name_complete(struct shard *shard,
         }
     }
     io_free(shard->io, body.data);
-    return err == PYR_ERR_NO_MEMORY ? err : PYR_OK;
+    return err == PYR_ERR_NO_MEMORY || err == PYR_ERR_IO ? err : PYR_OK;
 }
 
 /* Note the folder @entry as that of the deleted log @name, if it is that: it says so itself, or
@@ -362,9 +364,10 @@ static enum pyr_err deleted_look(struct shard *shard,
         is_it = entries.count == 0;
         io_entries_free(shard->io, &entries);
     }
-    if (is_it && strchr(name, '~') &&
-        name_complete(shard, entry, path, id, name) == PYR_ERR_NO_MEMORY) {
-        return err_set(reterr, PYR_ERR_NO_MEMORY, "list the deleted logs");
+    enum pyr_err name_err =
+        is_it && strchr(name, '~') ? name_complete(shard, entry, path, id, name, reterr) : PYR_OK;
+    if (name_err != PYR_OK) {
+        return name_err;
     }
     if (is_it) {
         return deleted_add(shard, name, id)

@@ -307,16 +307,21 @@ TEST(partition_restore, refuses_a_name_in_use)
     sim_disk_destroy(disk);
 }
 
+static void long_init(struct shard_life *life, struct sim_disk *disk, uint32_t shards)
+{
+    shard_case_init(life, disk, 5);
+    life->shards_wanted = shards;
+    life->mask = 1U << OTHER;
+    life->delete_grace_ns = UINT64_C(60000000000);
+}
+
 /* Open the store on @disk with @shards, and return the shard of the log @name. */
 static struct shard *long_begin(struct shard_life *life,
                                 struct sim_disk *disk,
                                 uint32_t shards,
                                 const char *name)
 {
-    shard_case_init(life, disk, 5);
-    life->shards_wanted = shards;
-    life->mask = 1U << OTHER;
-    life->delete_grace_ns = UINT64_C(60000000000);
+    long_init(life, disk, shards);
     CHECK_INT(shard_case_open(life), PYR_OK);
     CHECK_INT(life->report.quarantined, 0);
     return life->shards[folder_shard_of(name, shards)];
@@ -369,6 +374,34 @@ TEST(partition_delete, takes_the_longest_names)
     }
 
     CHECK_INT(shard_partitions_deleted(shard), 0);
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
+/* Where the state with the whole name cannot be read just now, the start fails: with the cut name
+ * the log could not be restored though all of it is there. The next one finds it. */
+TEST(partition_delete, waits_for_a_long_name_that_cannot_be_read)
+{
+    char name[256];
+    memset(name, 'x', sizeof name);
+    memcpy(name + 250, "-4711", sizeof "-4711");
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    struct shard *shard = long_begin(&life, disk, 1, name);
+    long_delete(&life, shard, name, 0);
+    shard_case_end(&life);
+    const struct sim_fault refusal = {.kind = SIM_READ, .name = DELETED_STATE_FILE_NAME};
+    long_init(&life, disk, 1);
+    sim_fault_add(life.sim, &refusal);
+
+    CHECK_INT(shard_case_open(&life), PYR_ERR_IO);
+
+    CHECK_INT(sim_fault_count(life.sim), 1);
+    CHECK(strstr(life.error.message, DELETED_STATE_FILE_NAME));
+    shard_case_end(&life);
+    CHECK_INT(life.allocations_live, 0);
+    shard = long_begin(&life, disk, 1, name);
+    CHECK_INT(shard_partition_restore(shard, name, NULL, &life.error), PYR_OK);
     shard_case_end(&life);
     sim_disk_destroy(disk);
 }
