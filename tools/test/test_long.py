@@ -71,7 +71,7 @@ class Foreign(Folder):
         acks = self.folder / "acks"
         with mock.patch.object(foreign, "WRITER_SECONDS", 0.2):
             for words, text in ((["false"], "ended by itself"),
-                                (["sh", "-c", "sleep 9", "writer"], "only 0 appends")):
+                                (["sh", "-c", "exec sleep 9", "writer"], "only 0 appends")):
                 with mock.patch.object(foreign, "program", return_value=words):
                     self.assertIn(text, foreign.write_and_die("s390x", self.folder / "store", acks))
 
