@@ -34,8 +34,7 @@ struct offline_log {
     bool has_row;                          /* In a checkpoint, or in a deleted log's folder. */
     bool is_misplaced;                     /* That of another shard than its name maps to. */
     char name_wanted[LOG_NAME_BYTES_MAX];  /* What the row calls it, if that is not `name`. */
-    char name_deleted[LOG_NAME_BYTES_MAX]; /* What a deleted log was called, if its folder says so.
-                                            */
+    char name_deleted[LOG_NAME_BYTES_MAX]; /* What a deleted log was called, or empty. */
     int64_t offset_start;
     int64_t offset_segments; /* Synced segments reach so far, by the checkpoint. */
     int64_t offset_end;      /* With what the journal brings. */

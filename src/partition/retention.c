@@ -101,7 +101,9 @@ static void retention_decide(struct partition *partition)
     }
 }
 
-uint64_t retention_due_ns(struct partition *partition, uint64_t now_ns)
+/* Return when @partition may want a look again, at @now_ns; IO_TIME_NEVER: not before something
+ * happens to it. */
+static uint64_t look_due_ns(struct partition *partition, uint64_t now_ns)
 {
     ASSERT(partition->segments);
     ASSERT(partition->offset_written <= partition->offset_end);
@@ -168,7 +170,7 @@ void shard_retention_step(struct shard *shard)
     for (struct partition *at = shard->partitions; at; at = at->next) {
         if (is_due && !shard->is_stopping) {
             retention_decide(at);
-            uint64_t log_due_ns = retention_due_ns(at, now_ns);
+            uint64_t log_due_ns = look_due_ns(at, now_ns);
             due_ns = log_due_ns < due_ns ? log_due_ns : due_ns;
         }
         struct work *work = at->has_removal && !at->is_deleting ? shard_work_free(shard) : NULL;

@@ -156,10 +156,6 @@ int64_t retention_age_ms(const struct partition *partition);
  */
 int64_t retention_limit(uint64_t limit);
 
-/** Return when @partition may want a look again, at @now_ns; IO_TIME_NEVER: not before something
- * happens to it. */
-uint64_t retention_due_ns(struct partition *partition, uint64_t now_ns);
-
 /** Let the first look of a shard that nobody touches be due. */
 void shard_idle_begin(struct shard *shard);
 
