@@ -21,6 +21,7 @@
 #include "base/parse.h"
 #include "base/prng.h"
 #include "base/text.h"
+#include "io/io.h"
 
 enum { LINE_BYTES_MAX = 2048, OPEN_FOLDERS = 16, EXIT_USAGE = 2 };
 
@@ -192,9 +193,15 @@ double bench_rate(uint64_t count, uint64_t ns)
 
 uint8_t *bench_memory(size_t bytes_count)
 {
+    bool is_large = bytes_count >= IO_LARGE_PAGE_BYTES / 2;
+    size_t alignment = is_large ? IO_LARGE_PAGE_BYTES : BLOCK_BYTES;
+    size_t whole = (size_t)align_up(bytes_count, alignment);
     void *memory = NULL;
-    if (posix_memalign(&memory, BLOCK_BYTES, bytes_count) != 0) {
+    if (posix_memalign(&memory, alignment, whole) != 0) {
         bench_fail("no memory for %zu bytes", bytes_count);
+    }
+    if (is_large) {
+        (void)madvise(memory, whole, MADV_HUGEPAGE); /* A wish. */
     }
     struct prng prng = prng_of(1, bytes_count);
     prng_fill(&prng, (struct bytes_mut){.data = memory, .count = bytes_count});

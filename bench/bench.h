@@ -78,7 +78,8 @@ uint64_t bench_end(uint64_t begin_ns);
 /** Return the rate of @count things in @ns nanoseconds, a second. */
 double bench_rate(uint64_t count, uint64_t ns);
 
-/** Return @bytes_count bytes, page-aligned, touched and filled with noise. Gives: free(). Ends the
+/** Return @bytes_count bytes, page-aligned, in large pages from half of one on (what a device moves
+ * most easily), touched and filled with noise. Gives: free(). Ends the
  * program if there are none. */
 uint8_t *bench_memory(size_t bytes_count);
 

@@ -12,8 +12,9 @@
 /* A case of a few seconds may write gigabytes; it keeps the newest of them. */
 #define RETENTION_BYTES (UINT64_C(2) << 30)
 
-/* Half as much again as the default cache, in batches of 1 MiB. */
-enum { WARM_BATCH_RECORDS = 64, WARM_REST_SECONDS = 1 };
+/* Half as much again as the default cache, in batches of 512 KiB, or of the case's own size if that
+ * is larger: memory is warm for batches of about one size. */
+enum { WARM_BATCH_RECORDS = 32, WARM_REST_SECONDS = 1 };
 
 #define WARM_BYTES        ((size_t)384 << 20)
 #define WARM_RECORD_BYTES ((size_t)16 << 10)
@@ -45,7 +46,8 @@ void embedded_again(struct embedded *embedded,
     char path[PATH_BYTES_MAX];
     bench_path(options, wanted->name, path, sizeof path);
     struct pyr_error error;
-    *embedded = (struct embedded){.record_count = wanted->record_count};
+    *embedded = (struct embedded){.record_count = wanted->record_count,
+                                  .record_bytes = wanted->record_bytes};
     bench_must(pyr_store_open(path, &wanted->store, &embedded->store, &error), &error, "open");
     bench_must(pyr_store_log(embedded->store, "bench", 0, &wanted->log, &embedded->log, &error),
                &error, "open");
@@ -78,10 +80,16 @@ void embedded_warm(struct embedded *embedded,
     for (size_t index = 0; index < WARM_BATCH_RECORDS; index++) {
         records[index] = (struct pyr_record){.value = value, .value_bytes = WARM_RECORD_BYTES};
     }
-    struct pyr_error error;
-    for (size_t done = 0; done < WARM_BYTES; done += WARM_BATCH_RECORDS * WARM_RECORD_BYTES) {
-        bench_must(pyr_log_append_batch(embedded->log, records, WARM_BATCH_RECORDS, NULL, &error),
-                   &error, "append");
+    size_t bytes = embedded->record_count * embedded->record_bytes;
+    bool is_large = bytes > WARM_BATCH_RECORDS * WARM_RECORD_BYTES;
+    bytes = is_large ? bytes : WARM_BATCH_RECORDS * WARM_RECORD_BYTES;
+    for (size_t done = 0; done < WARM_BYTES; done += bytes) {
+        struct pyr_error error;
+        enum pyr_err err =
+            pyr_log_append_batch(embedded->log, is_large ? embedded->records : records,
+                                 is_large ? embedded->record_count : WARM_BATCH_RECORDS, NULL,
+                                 &error);
+        bench_must(err, &error, "append");
     }
     free(value);
     wait_until_written(embedded);

@@ -22,7 +22,8 @@ struct embedded {
     struct pyr_store *store;
     struct pyr_log *log;
     struct pyr_record *records;
-    size_t record_count;
+    size_t record_count; /* Of a batch. */
+    size_t record_bytes; /* Of each value. */
     uint8_t *values;
 };
 
