@@ -245,14 +245,23 @@ static enum pyr_err log_begin(struct pyr_log *log, size_t bytes, struct pyr_erro
     return PYR_OK;
 }
 
-/* Add one record to the batch that gathers; *@ret_end is one past its offset. */
+/* What one call appends. */
+struct appended {
+    const struct pyr_record *records;
+    size_t count;
+    size_t bytes_max; /* What they take at most. */
+};
+
+/* Add one record to the batch that gathers. */
 static enum pyr_err log_gather_one(struct pyr_log *log,
-                                   const struct pyr_record *record,
-                                   int64_t now_ms,
+                                   const struct appended *appended,
                                    struct pyr_error *reterr)
 {
     ASSERT(log->store->loop);
-    ASSERT(record);
+    ASSERT(appended->count == 1);
+
+    const struct pyr_record *record = appended->records;
+    int64_t now_ms = io_now_wall_ms(log->store->io);
 
     enum pyr_err err = shard_health(log->partition->shard, reterr);
     if (err == PYR_OK && log->is_sealed) {
@@ -267,7 +276,7 @@ static enum pyr_err log_gather_one(struct pyr_log *log,
         shard_kick(log->partition->shard);
     }
     if (err == PYR_OK) {
-        err = log_begin(log, record_bytes_max(record), reterr);
+        err = log_begin(log, appended->bytes_max, reterr);
     }
     if (err != PYR_OK) {
         return err;
@@ -278,29 +287,24 @@ static enum pyr_err log_gather_one(struct pyr_log *log,
     return PYR_OK;
 }
 
-/* Build @count records as a batch of their own, and seal it. */
+/* Build the records as a batch of their own, and seal it. */
 static enum pyr_err log_gather_batch(struct pyr_log *log,
-                                     const struct pyr_record *records,
-                                     size_t count,
+                                     const struct appended *appended,
                                      struct pyr_error *reterr)
 {
     ASSERT(log->store->loop);
-    ASSERT(records);
+    ASSERT(appended->records);
 
-    size_t bytes = 0;
-    for (size_t index = 0; index < count; index++) {
-        bytes += record_bytes_max(&records[index]);
-    }
     enum pyr_err err = log_seal(log, reterr);
     if (err == PYR_OK) {
-        err = log_begin(log, bytes, reterr);
+        err = log_begin(log, appended->bytes_max, reterr);
     }
     if (err != PYR_OK) {
         return err;
     }
     int64_t now_ms = io_now_wall_ms(log->store->io);
-    for (size_t index = 0; index < count; index++) {
-        err = log_encode(log, &records[index], now_ms, reterr);
+    for (size_t index = 0; index < appended->count; index++) {
+        err = log_encode(log, &appended->records[index], now_ms, reterr);
         ASSERT(err == PYR_OK);
     }
     gathering_add(log);
@@ -345,13 +349,16 @@ static bool record_bytes_add(const struct pyr_record *record, size_t bytes_max, 
     return !is_large && *bytes <= bytes_max;
 }
 
+/* Check what a caller gave, and note what it takes at most. */
 static enum pyr_err records_check(const struct pyr_log *log,
-                                  const struct pyr_record *records,
-                                  size_t count,
+                                  struct appended *appended,
                                   struct pyr_error *reterr)
 {
     ASSERT(log->store->loop);
+    ASSERT(appended->bytes_max == 0);
 
+    const struct pyr_record *records = appended->records;
+    size_t count = appended->count;
     enum pyr_err err = store_check_fork(log->store, reterr);
     if (err != PYR_OK) {
         return err;
@@ -381,23 +388,23 @@ static enum pyr_err records_check(const struct pyr_log *log,
                            index, bytes_max);
         }
     }
+    appended->bytes_max = bytes - BATCH_HEADER_BYTES;
     return PYR_OK;
 }
 
 /* Gather, waiting for room as long as the queues are full. With the lock, before and after. */
 static enum pyr_err log_gather(struct pyr_log *log,
-                               const struct pyr_record *records,
-                               size_t count,
+                               const struct appended *appended,
                                struct pyr_error *reterr)
 {
     ASSERT(log->store->loop);
-    ASSERT(records);
+    ASSERT(appended->count > 0);
 
     struct pyr_store *store = log->store;
     enum pyr_err err = PYR_ERR_BUSY;
     while (err == PYR_ERR_BUSY) {
-        err = count == 1 ? log_gather_one(log, records, io_now_wall_ms(store->io), reterr)
-                         : log_gather_batch(log, records, count, reterr);
+        err = appended->count == 1 ? log_gather_one(log, appended, reterr)
+                                   : log_gather_batch(log, appended, reterr);
         if (err == PYR_ERR_BUSY && shard_space(log->partition->shard, reterr) != PYR_OK) {
             return PYR_ERR_DISK_FULL; /* Room comes with space, and nobody knows when. */
         }
@@ -464,12 +471,13 @@ enum pyr_err pyr_log_append_start(struct pyr_log *log,
 {
     ASSERT(log->store->loop);
 
-    enum pyr_err err = records_check(log, records, count, reterr);
+    struct appended appended = {.records = records, .count = count};
+    enum pyr_err err = records_check(log, &appended, reterr);
     if (err != PYR_OK) {
         return err;
     }
     store_lock(log->store);
-    err = log_gather(log, records, count, reterr);
+    err = log_gather(log, &appended, reterr);
     int64_t offset_end = log_offset_next(log);
     if (err == PYR_OK) {
         log->store->has_started = true;
@@ -495,12 +503,13 @@ enum pyr_err pyr_log_append_batch(struct pyr_log *log,
     ASSERT(log->store->loop);
 
     struct pyr_receipt receipt;
-    enum pyr_err err = records_check(log, records, count, reterr);
+    struct appended appended = {.records = records, .count = count};
+    enum pyr_err err = records_check(log, &appended, reterr);
     if (err != PYR_OK) {
         return err;
     }
     store_lock(log->store);
-    err = log_gather(log, records, count, reterr);
+    err = log_gather(log, &appended, reterr);
     int64_t offset_end = log_offset_next(log);
     if (err == PYR_OK) {
         err = log_push(log, SEAL_ROUND_WAITED, reterr);
