@@ -158,7 +158,13 @@ uint8_t *segment_files_take_buffer(struct segment_files *files)
     if (files->buffer_count > 0) {
         return files->buffers[--files->buffer_count];
     }
-    return io_alloc(files->io, files->direct_buffer_bytes, BLOCK_BYTES);
+    /* Out of a large page, a write is one piece for the device, and not hundreds. */
+    size_t bytes = files->direct_buffer_bytes;
+    if (bytes < IO_LARGE_PAGE_BYTES / 2) {
+        return io_alloc_raw(files->io, bytes, BLOCK_BYTES);
+    }
+    return io_alloc_raw(files->io, (size_t)align_up(bytes, IO_LARGE_PAGE_BYTES),
+                        IO_LARGE_PAGE_BYTES);
 }
 
 void segment_files_give_buffer(struct segment_files *files, uint8_t *buffer)

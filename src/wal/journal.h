@@ -118,7 +118,9 @@ struct wal {
     struct wal_link link; /* The end of the last closed flush. */
     uint64_t entries_end; /* The end of the last entry. */
     struct wal_flush *flushes;
-    uint32_t flush_count; /* gather_count, and the large one behind them. */
+    uint32_t flush_count;   /* gather_count, and the large one behind them. */
+    uint8_t *gather_memory; /* Of all but the large one. */
+    uint8_t *large_memory;
     struct wal_flush *free_first;
     struct wal_flush *large; /* For an entry that fits no other; NULL while it is in use. */
     struct wal_flush *order_first;

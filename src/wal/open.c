@@ -113,7 +113,20 @@ static uint8_t *memory_take(struct wal *wal, size_t bytes)
     return io_alloc(wal->io, bytes, BLOCK_BYTES);
 }
 
-/* Give each flush its buffer; the last one takes the largest entry. */
+/* A buffer that goes to the device: in large pages, if it fills one. */
+static uint8_t *buffer_take(struct wal *wal, size_t bytes)
+{
+    ASSERT(wal->io);
+    ASSERT(bytes > 0);
+
+    /* Entries, padding and header are all written before they go to the device. */
+    return io_alloc_raw(wal->io, bytes,
+                        bytes >= IO_LARGE_PAGE_BYTES ? IO_LARGE_PAGE_BYTES : BLOCK_BYTES);
+}
+
+/* Give each flush its buffer; the last one takes the largest entry, the others stand side by side.
+ * A virtual disk's queue has room for a request of a few hundred pieces of memory: of small pages,
+ * one write of 1 MiB is cut in two and fills it, and the next flush waits outside. */
 static bool flushes_alloc(struct wal *wal)
 {
     ASSERT(wal->flushes);
@@ -125,23 +138,22 @@ static bool flushes_alloc(struct wal *wal)
                                   FLUSH_OVERHEAD_BYTES,
                               BLOCK_BYTES);
     usual = usual < large ? usual : large;
-    for (uint32_t index = 0; index < wal->flush_count; index++) {
-        struct wal_flush *flush = &wal->flushes[index];
-        bool is_large = index + 1 == wal->flush_count;
-        flush->capacity = (uint32_t)(is_large ? large : usual);
-        flush->wal = wal;
-        /* Entries, padding and header are all written before they go to the device. */
-        flush->data = io_alloc_raw(wal->io, flush->capacity, BLOCK_BYTES);
-        if (!flush->data) {
-            return false;
-        }
-        if (is_large) {
-            wal->large = flush;
-        } else {
-            flush->next = wal->free_first;
-            wal->free_first = flush;
-        }
+    uint32_t gather_count = wal->flush_count - 1;
+    wal->gather_memory = buffer_take(wal, (size_t)usual * gather_count);
+    wal->large_memory = wal->gather_memory ? buffer_take(wal, (size_t)large) : NULL;
+    if (!wal->large_memory) {
+        return false;
     }
+    for (uint32_t index = 0; index < gather_count; index++) {
+        wal->flushes[index] = (struct wal_flush){.wal = wal,
+                                                 .data = wal->gather_memory + usual * index,
+                                                 .capacity = (uint32_t)usual,
+                                                 .next = wal->free_first};
+        wal->free_first = &wal->flushes[index];
+    }
+    wal->large = &wal->flushes[gather_count];
+    *wal->large =
+        (struct wal_flush){.wal = wal, .data = wal->large_memory, .capacity = (uint32_t)large};
     return true;
 }
 
@@ -168,9 +180,8 @@ static void memory_free(struct wal *wal)
 {
     ASSERT(!wal->sync.is_running);
 
-    for (uint32_t index = 0; wal->flushes && index < wal->flush_count; index++) {
-        io_free(wal->io, wal->flushes[index].data);
-    }
+    io_free(wal->io, wal->large_memory);
+    io_free(wal->io, wal->gather_memory);
     io_free(wal->io, wal->flushes);
     io_free(wal->io, wal->landmarks);
     io_free(wal->io, wal->repeats);
