@@ -157,15 +157,19 @@
 #define CACHE_CHUNK_BYTES_MIN ((size_t)(16 * KIB))
 #define CACHE_CHUNK_BYTES_MAX ((size_t)(1 * MIB))
 
+/* What the large ones are cut from, and the largest for batches above CACHE_CHUNK_BYTES_MAX: of
+ * those of little more than 1 MiB it holds seven, so that an eighth is lost and not a half. */
+#define CACHE_ARENA_BYTES_MAX ((size_t)(8 * MIB))
+
 /* A small cache is cut into so many pieces at least, so that one log does not take it all at once.
  */
 #define CACHE_CHUNKS_MIN 8
 
-/* A chunk for a larger batch is a multiple of this, so that batches of about one size find the
- * chunks of those before them. */
+/* Memory for a batch that fits no arena is a multiple of this, so that batches of about one size
+ * find the memory of those before them. */
 #define CACHE_CHUNK_LARGE_STEP_BYTES ((size_t)(64 * KIB))
 
-/* Chunks kept for reuse, so that hot memory is not given back and touched anew. */
+/* Memory of large chunks kept for reuse, so that what is hot is not given back and touched anew. */
 #define CACHE_FREE_BYTES_MAX ((uint64_t)(64 * MIB))
 
 /* Appends of one shard that wait for the journal. Each is one batch; past it an append waits. */

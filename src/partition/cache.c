@@ -2,14 +2,15 @@
 /*
  * partition/cache - chunks: where they come from, how they fill, and when they may go.
  *
- * A chunk is in one of three places: in its partition's list (readable), there and in the list of
- * written chunks (readable, may be evicted), or free. A reference by a reader keeps its memory
- * alive after it has left the lists.
+ * A chunk is in its partition's list (readable), or there and in the list of written chunks
+ * (readable, may be evicted). A reference by a reader keeps its memory alive after it has left the
+ * lists; after the last one the memory goes to where it came from, a large chunk's to the arenas.
  */
 #include "partition/cache.h"
 
 #include "base/assert.h"
 #include "base/limits.h"
+#include "partition/room.h"
 #include "record/batch.h"
 
 void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
@@ -18,127 +19,7 @@ void cache_init(struct cache *cache, struct io *io, uint64_t bytes_max)
     ASSERT(io);
 
     *cache = (struct cache){.io = io, .bytes_max = bytes_max};
-}
-
-/* -- The free list: large chunks, kept warm -- */
-
-ASSERT_STATIC(2 * CACHE_CHUNK_BYTES_MAX == IO_LARGE_PAGE_BYTES, "two chunks make a large page");
-
-static void free_push(struct cache_chunk *chunk)
-{
-    ASSERT(!chunk->is_free);
-    ASSERT(chunk->bytes_max >= CACHE_CHUNK_BYTES_MAX);
-
-    struct cache *cache = chunk->cache;
-    chunk->is_free = true;
-    chunk->free_prev = NULL;
-    chunk->next = cache->free_first;
-    if (cache->free_first) {
-        cache->free_first->free_prev = chunk;
-    }
-    cache->free_first = chunk;
-    cache->free_bytes += chunk->bytes_max;
-}
-
-static void free_remove(struct cache_chunk *chunk)
-{
-    ASSERT(chunk->is_free);
-    ASSERT(chunk->cache->free_bytes >= chunk->bytes_max);
-
-    struct cache *cache = chunk->cache;
-    if (chunk->free_prev) {
-        chunk->free_prev->next = chunk->next;
-    } else {
-        ASSERT(cache->free_first == chunk);
-        cache->free_first = chunk->next;
-    }
-    if (chunk->next) {
-        chunk->next->free_prev = chunk->free_prev;
-    }
-    chunk->next = NULL;
-    chunk->is_free = false;
-    cache->free_bytes -= chunk->bytes_max;
-}
-
-bool cache_wants_page(const struct cache *cache)
-{
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
-    ASSERT(cache->free_first || cache->free_bytes == 0);
-
-    return cache->takes_pages && cache->free_bytes < IO_LARGE_PAGE_BYTES &&
-           cache->bytes + cache->free_bytes + IO_LARGE_PAGE_BYTES <= cache->bytes_max;
-}
-
-bool cache_give_page(struct cache *cache, uint8_t *data)
-{
-    ASSERT(data);
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
-
-    struct cache_chunk *pair = io_alloc(cache->io, 2 * sizeof *pair, _Alignof(struct cache_chunk));
-    if (!pair) {
-        io_free(cache->io, data);
-        return false;
-    }
-    for (size_t half = 2; half-- > 0;) {
-        pair[half] = (struct cache_chunk){.cache = cache,
-                                          .twin = &pair[1 - half],
-                                          .data = data + half * CACHE_CHUNK_BYTES_MAX,
-                                          .bytes_max = CACHE_CHUNK_BYTES_MAX};
-        free_push(&pair[half]);
-    }
-    return true;
-}
-
-/* Put the two halves of a fresh large page into the free list. */
-static bool pair_create(struct cache *cache)
-{
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
-
-    uint8_t *data = io_alloc_raw(cache->io, IO_LARGE_PAGE_BYTES, IO_LARGE_PAGE_BYTES);
-    return data && cache_give_page(cache, data);
-}
-
-/* Give the free @chunk back to the heap, unless the other half of its large page is in use. */
-static void free_drop(struct cache_chunk *chunk)
-{
-    ASSERT(chunk->is_free);
-
-    struct io *io = chunk->cache->io;
-    struct cache_chunk *twin = chunk->twin;
-    if (twin && !twin->is_free) {
-        return; /* CCH-4 */
-    }
-    free_remove(chunk);
-    struct cache_chunk *first = chunk;
-    if (twin) {
-        ASSERT(twin->twin == chunk);
-        free_remove(twin);
-        first = twin->data < chunk->data ? twin : chunk;
-    }
-    io_free(io, first->data);
-    io_free(io, first);
-}
-
-/* Take a kept chunk of exactly @bytes_max, or NULL. Batches of one size need chunks of one size: if
- * the kept ones are of another, one of them makes way for those to come. */
-static struct cache_chunk *free_take(struct cache *cache, size_t bytes_max)
-{
-    ASSERT(bytes_max > 0);
-    ASSERT(cache->free_first || cache->free_bytes == 0);
-
-    if (bytes_max < CACHE_CHUNK_BYTES_MAX) {
-        return NULL;
-    }
-    struct cache_chunk *chunk = cache->free_first;
-    while (chunk && chunk->bytes_max != bytes_max) {
-        chunk = chunk->next;
-    }
-    if (chunk) {
-        free_remove(chunk);
-    } else if (cache->free_first) {
-        free_drop(cache->free_first);
-    }
-    return chunk;
+    room_init(cache);
 }
 
 void cache_deinit(struct cache *cache)
@@ -147,32 +28,10 @@ void cache_deinit(struct cache *cache)
     ASSERT(cache->bytes == 0);
     ASSERT(!cache->evictable_first);
 
-    while (cache->free_first) {
-        free_drop(cache->free_first);
-    }
-    ASSERT(cache->free_bytes == 0);
+    room_deinit(cache);
 }
 
 /* -- Chunks -- */
-
-static void chunk_retire(struct cache_chunk *chunk)
-{
-    ASSERT(chunk->bytes_written <= chunk->bytes_used);
-
-    struct cache *cache = chunk->cache;
-    ASSERT(cache->bytes >= chunk->bytes_max);
-
-    cache->bytes -= chunk->bytes_max;
-    if (chunk->bytes_max < CACHE_CHUNK_BYTES_MAX) {
-        io_free(cache->io, chunk->data);
-        io_free(cache->io, chunk);
-        return;
-    }
-    free_push(chunk);
-    if (cache->free_bytes > CACHE_FREE_BYTES_MAX) {
-        free_drop(chunk);
-    }
-}
 
 void cache_chunk_acquire(struct cache_chunk *chunk)
 {
@@ -190,7 +49,7 @@ void cache_chunk_release(struct cache_chunk *chunk)
     ASSERT(before > 0);
 
     if (before == 1) {
-        chunk_retire(chunk);
+        room_give(chunk);
     }
 }
 
@@ -234,32 +93,55 @@ static void evictable_update(struct cache_chunk *chunk)
     chunk->evict_next = NULL;
 }
 
-/* Unlink the first chunk of @log and give the list's reference back. */
+/* Give the list's reference of @chunk back, which was unlinked from @log. */
+static void log_let_go(struct cache_log *log, struct cache_chunk *chunk)
+{
+    ASSERT(log->bytes >= chunk->bytes_max);
+    ASSERT(chunk->cache->bytes_of_logs >= chunk->bytes_max);
+
+    log->bytes -= chunk->bytes_max;
+    chunk->cache->bytes_of_logs -= chunk->bytes_max;
+    chunk->log = NULL;
+    chunk->next = NULL;
+    evictable_update(chunk);
+    cache_chunk_release(chunk);
+}
+
+/* Drop the first chunk of @log. */
 static void log_drop_first(struct cache_log *log)
 {
     ASSERT(log->bytes_unwritten <= log->bytes);
 
     struct cache_chunk *chunk = log->first;
     ASSERT(chunk);
-    ASSERT(log->bytes >= chunk->bytes_max);
 
     log->first = chunk->next;
     if (!log->first) {
         log->last = NULL;
     }
-    log->bytes -= chunk->bytes_max;
-    chunk->log = NULL;
-    chunk->next = NULL;
-    evictable_update(chunk);
-    cache_chunk_release(chunk);
+    log_let_go(log, chunk);
     if (log->first) {
         evictable_update(log->first);
     }
 }
 
-/* Evict the oldest written chunk; false if there is none. The chunks of one partition are written
- * in order, so an evictable chunk that comes first in the list is the first of its partition. */
-static bool evict_one(struct cache *cache)
+/* Let the next chunk of @log be half of the last one, which it hardly used: a log that was busy
+ * once does not hold a large chunk for ever. */
+static void log_lower_wish(struct cache_log *log)
+{
+    ASSERT(log->last);
+    ASSERT(log->chunk_bytes >= CACHE_CHUNK_BYTES_MIN);
+
+    size_t wish = CACHE_CHUNK_BYTES_MIN;
+    while (4 * wish <= log->last->bytes_max) {
+        wish *= 2;
+    }
+    log->chunk_bytes = wish < log->chunk_bytes ? wish : log->chunk_bytes;
+}
+
+/* The chunks of one partition are written in order, so an evictable chunk that comes first in the
+ * list is the first of its partition. */
+bool cache_evict_one(struct cache *cache)
 {
     ASSERT(cache->bytes_unwritten <= cache->bytes);
 
@@ -267,51 +149,52 @@ static bool evict_one(struct cache *cache)
     if (!chunk) {
         return false;
     }
-    ASSERT(chunk->log->first == chunk);
+    struct cache_log *log = chunk->log;
+    ASSERT(log->first == chunk);
     ASSERT(chunk->bytes_written == chunk->bytes_used); /* CCH-2 */
 
-    log_drop_first(chunk->log);
+    if (log->last == chunk && chunk->bytes_used < chunk->bytes_max / 2) {
+        log_lower_wish(log);
+    }
+    log_drop_first(log);
     cache->evictions++;
     return true;
 }
 
-static struct cache_chunk *chunk_create(struct cache *cache, size_t bytes_max)
+/* Return what a chunk for a batch of @bytes in @log is best made of: a wish. Small batches do not
+ * get the chunks of large ones, where a reader would have to walk over too many of them. */
+static size_t log_wish(const struct cache *cache, const struct cache_log *log, size_t bytes)
 {
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(bytes > 0);
+    ASSERT(log->bytes_unwritten <= log->bytes);
 
-    if (bytes_max >= CACHE_CHUNK_BYTES_MAX) {
-        cache->takes_pages = bytes_max == CACHE_CHUNK_BYTES_MAX;
-    }
-    struct cache_chunk *chunk = free_take(cache, bytes_max);
-    if (chunk) {
-        return chunk;
-    }
-    if (bytes_max == CACHE_CHUNK_BYTES_MAX) {
-        return pair_create(cache) ? free_take(cache, bytes_max) : NULL;
-    }
-    chunk = io_alloc(cache->io, sizeof *chunk, _Alignof(struct cache_chunk));
-    if (!chunk) {
-        return NULL;
-    }
-    chunk->data = io_alloc_raw(cache->io, bytes_max, BLOCK_BYTES);
-    if (!chunk->data) {
-        io_free(cache->io, chunk);
-        return NULL;
-    }
-    return chunk;
+    size_t share = (size_t)(cache->bytes_max / CACHE_CHUNKS_MIN);
+    size_t most = cache->arenas.arena_bytes > 0 ? cache->arenas.arena_bytes : share;
+    most = bytes <= CACHE_CHUNK_BYTES_MAX && most > CACHE_CHUNK_BYTES_MAX ? CACHE_CHUNK_BYTES_MAX
+                                                                          : most;
+    size_t wish = log->chunk_bytes < most ? log->chunk_bytes : most;
+    return wish > CACHE_CHUNK_BYTES_MIN ? wish : CACHE_CHUNK_BYTES_MIN;
 }
 
-/* Make room for @bytes_max below the bound; false if unwritten chunks fill it (CCH-1). */
-static bool cache_make_room(struct cache *cache, size_t bytes_max)
+/* Note that @log got a chunk that was wished to be of @wish, for a batch of @bytes. */
+static void log_grow_wish(struct cache *cache, struct cache_log *log, size_t wish, size_t bytes)
 {
-    ASSERT(cache->bytes_unwritten <= cache->bytes);
+    ASSERT(wish >= CACHE_CHUNK_BYTES_MIN);
+    ASSERT(cache->next_bytes <= cache->arenas.arena_bytes);
 
-    while (cache->bytes > 0 && cache->bytes + bytes_max > cache->bytes_max) {
-        if (!evict_one(cache)) {
-            return false;
+    size_t most = CACHE_CHUNK_BYTES_MAX;
+    if (bytes > CACHE_CHUNK_BYTES_MAX) {
+        most = CACHE_ARENA_BYTES_MAX;
+        while (wish < bytes && wish < most) {
+            wish *= 2;
         }
     }
-    return true;
+    size_t doubled = 2 * wish < most ? 2 * wish : most;
+    log->chunk_bytes = doubled > log->chunk_bytes ? doubled : log->chunk_bytes;
+    size_t next = log_wish(cache, log, bytes);
+    if (next >= CACHE_CHUNK_BYTES_MAX) {
+        cache->next_bytes = next;
+    }
 }
 
 /* Put a fresh chunk with room for @bytes at the tail of @log. */
@@ -320,40 +203,36 @@ static enum pyr_err log_extend(struct cache *cache, struct cache_log *log, size_
     ASSERT(cache->bytes_unwritten <= cache->bytes);
     ASSERT(log->bytes_unwritten <= log->bytes);
 
-    size_t share = (size_t)(cache->bytes_max / CACHE_CHUNKS_MIN);
-    size_t wanted = log->chunk_bytes ? log->chunk_bytes : CACHE_CHUNK_BYTES_MIN;
-    if (wanted > share && wanted > CACHE_CHUNK_BYTES_MIN) {
-        wanted = share > CACHE_CHUNK_BYTES_MIN ? share : CACHE_CHUNK_BYTES_MIN;
-    }
+    size_t wish = log_wish(cache, log, bytes);
     size_t step = bytes > CACHE_CHUNK_BYTES_MAX ? CACHE_CHUNK_LARGE_STEP_BYTES : BLOCK_BYTES;
-    size_t bytes_max = wanted >= bytes ? wanted : (size_t)align_up(bytes, step);
-    if (!cache_make_room(cache, bytes_max)) {
-        return PYR_ERR_BUSY;
+    size_t needed = (size_t)align_up(bytes, step);
+    size_t wanted = wish;
+    if (wish < bytes) {
+        wanted = needed;
+    } else if (wish < needed) {
+        needed = wish;
     }
-    struct cache_chunk *chunk = chunk_create(cache, bytes_max);
-    if (!chunk) {
-        return PYR_ERR_NO_MEMORY;
+    struct cache_chunk *chunk = NULL;
+    enum pyr_err err = room_take(cache, needed, wanted, &chunk);
+    if (err != PYR_OK) {
+        return err;
     }
-
-    *chunk = (struct cache_chunk){.cache = cache,
-                                  .serial = ++cache->serial_last,
-                                  .references = 1,
-                                  .twin = chunk->twin,
-                                  .data = chunk->data,
-                                  .bytes_max = bytes_max,
-                                  .offset_first = -1,
-                                  .offset_end = -1,
-                                  .log = log};
+    chunk->cache = cache;
+    chunk->serial = ++cache->serial_last;
+    atomic_store_explicit(&chunk->references, 1, memory_order_relaxed);
+    chunk->offset_first = -1;
+    chunk->offset_end = -1;
+    chunk->log = log;
     if (log->last) {
         log->last->next = chunk;
     } else {
         log->first = chunk;
     }
     log->last = chunk;
-    log->bytes += bytes_max;
-    cache->bytes += bytes_max;
-    size_t doubled = 2 * wanted;
-    log->chunk_bytes = doubled > CACHE_CHUNK_BYTES_MAX ? CACHE_CHUNK_BYTES_MAX : doubled;
+    log->bytes += chunk->bytes_max;
+    cache->bytes += chunk->bytes_max;
+    cache->bytes_of_logs += chunk->bytes_max;
+    log_grow_wish(cache, log, wish, bytes);
     return PYR_OK;
 }
 
@@ -449,6 +328,8 @@ static void chunk_cut(struct cache_chunk *chunk, size_t bytes_used, int64_t offs
     size_t gone = (chunk->bytes_used - chunk->bytes_written) - (bytes_used - written);
     log->bytes_unwritten -= gone;
     chunk->cache->bytes_unwritten -= gone;
+    bool is_most = chunk->bytes_used > chunk->bytes_touched;
+    chunk->bytes_touched = is_most ? chunk->bytes_used : chunk->bytes_touched;
     chunk->bytes_used = bytes_used;
     chunk->bytes_written = written;
     chunk->offset_end = offset_end;
@@ -473,10 +354,7 @@ static void log_drop_last(struct cache_log *log)
     }
     before->next = NULL;
     log->last = before;
-    log->bytes -= chunk->bytes_max;
-    chunk->log = NULL;
-    evictable_update(chunk);
-    cache_chunk_release(chunk);
+    log_let_go(log, chunk);
 }
 
 /* Move @place over the batches of @chunk that end at or below @offset. */

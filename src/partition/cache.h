@@ -7,7 +7,9 @@
  * A partition's tail lives in chunks. A chunk is a piece of memory that holds whole batches one
  * after the other, exactly as they will stand in the segment file, so a batch is built in place, is
  * never copied, and a flush writes few large pieces. Chunks start small and double with use, so a
- * thousand quiet partitions cost little and a busy one gets 1 MiB pieces.
+ * thousand quiet partitions cost little and a busy one gets 1 MiB pieces; one that appends batches
+ * above 1 MiB gets pieces of up to 8 MiB, which hold several. A log whose last chunk is evicted
+ * less than half full gets half as much the next time.
  *
  *     cache_log      first                                   last
  *                     |                                       |
@@ -15,24 +17,36 @@
  *                  written    written     ^ written up to here      ^ reserve() hands out this
  *                  (may be evicted)
  *
- * Chunks of 1 MiB are made two at a time, as the halves of one large page: a log that grows, and
- * above all a replay, which fills the whole cache in one go, then waits for a page fault every 2
- * MiB instead of every 4 KiB. The half that is not needed yet waits in the free list.
+ * Chunks from 1 MiB on are blocks of arenas (arena.h), which were touched before and move from one
+ * size to another; smaller ones come from the heap. What a log wishes is taken where it is there;
+ * what its batch needs is enough where it is not, or where the bound leaves no more.
+ *
+ *     arena  [  1 MiB | 1 MiB |     2 MiB     |            4 MiB            ]
+ *                 ^       ^          ^ free       ^ a chunk of large batches
+ *                 chunks of small ones
+ *
+ * In a small cache an arena is what one log may take at once, an eighth; if that is below 1 MiB
+ * there are none. A batch that fits no arena gets memory of its own size.
  *
  * All chunks of a shard are counted against one bound. What is written to segments stays readable
  * until its memory is needed, oldest first; what is not written is never dropped: reserve() fails
- * instead (back-pressure), and the caller waits for a flush.
+ * instead (back-pressure), and the caller waits for a flush. Free memory comes on top: what is kept
+ * for use, and what lies free between chunks and is too small for the next. Where that becomes too
+ * much, chunks are evicted until free blocks merge, before fresh memory is asked for.
  *
  * Invariants:
- *   CCH-1  bytes of all chunks together never exceed the bound, but for one batch in an empty cache
+ *   CCH-1  bytes of all chunks together never exceed the bound, but for one batch in a cache of
+ *          which no log holds a chunk (readers may)
  *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built in
  *          it; an empty one, if it is the first of its log besides
  *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference
- *   CCH-4  memory of a large page is given back only when both its halves are free
  *   CCH-5  a place is used only in the chunk that it was taken in, and only if that was not cut
+ *   CCH-6  bytes of all chunks and free memory together never exceed the bound and
+ *          CACHE_FREE_BYTES_MAX, but for one batch where nothing can be evicted
  *
  * Threads: the shard's owner. A reader that holds a reference may read bytes below the committed
- * end without it.   Memory: chunks come from io_alloc and are reused through a free list.
+ * end without it.   Memory: large chunks from arenas, with descriptors that are kept; small ones
+ * from io_alloc.
  */
 #ifndef PARTITION_CACHE_H
 #define PARTITION_CACHE_H
@@ -40,6 +54,7 @@
 #include <stdatomic.h>
 
 #include "io/io.h"
+#include "partition/arena.h"
 
 struct cache;
 
@@ -48,10 +63,8 @@ struct cache_chunk {
     struct cache *cache;
     uint64_t serial;                /* Another one after a cut: what places go by. */
     atomic_uint references;         /* The list holds one while the chunk is in it. */
-    struct cache_chunk *next;       /* Next of the same partition, or of the free list. */
-    struct cache_chunk *free_prev;  /* The one before it in the free list. */
-    struct cache_chunk *twin;       /* The other half of its large page; NULL: it stands alone. */
-    bool is_free;                   /* It stands in the free list. */
+    struct cache_chunk *next;       /* Next of the same partition, or of the spare ones. */
+    struct arena_block *block;      /* Its memory; NULL: from the heap. */
     struct cache_chunk *evict_prev; /* Neighbours in the list of evictable chunks. */
     struct cache_chunk *evict_next;
     bool is_evictable; /* It stands in that list. */
@@ -60,6 +73,7 @@ struct cache_chunk {
     size_t bytes_max;
     size_t bytes_used;    /* Whole batches. */
     size_t bytes_written; /* Of those, in the segment file. */
+    size_t bytes_touched; /* The most that were used before a cut. */
     int64_t offset_first; /* First offset in it. */
     int64_t offset_end;   /* One past its last. */
     struct cache_log *log;
@@ -87,14 +101,15 @@ struct cache {
     struct io *io;
     uint64_t bytes_max;
     uint64_t bytes;                      /* Of all chunks that belong to a partition or a reader. */
+    uint64_t bytes_of_logs;              /* Of those that belong to a partition. */
     uint64_t bytes_unwritten;            /* Of all batches not yet in a segment. */
     uint64_t evictions;                  /* Chunks dropped to make room. */
     uint64_t serial_last;                /* Of its chunks. */
     struct cache_chunk *evictable_first; /* Written chunks, oldest first. */
     struct cache_chunk *evictable_last;
-    struct cache_chunk *free_first; /* Large chunks, kept warm; used last comes first. */
-    uint64_t free_bytes;            /* Of those. */
-    bool takes_pages;               /* The last large chunk was half a large page. */
+    struct cache_chunk *spare_first; /* Descriptors of large chunks to come. */
+    struct arenas arenas;
+    size_t next_bytes; /* What the next large chunk is likely to be; 0: none is to be expected. */
 };
 
 /** Set up @cache with room for @bytes_max. */
@@ -135,12 +150,27 @@ void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset);
 /** Drop everything of @log, written or not. */
 void cache_clear(struct cache *cache, struct cache_log *log);
 
-/** Return whether the next large page is best made now, before it is needed. */
-bool cache_wants_page(const struct cache *cache);
+/** Evict the oldest written chunk; false if there is none. */
+bool cache_evict_one(struct cache *cache);
 
-/** Keep @data, a large page from io_alloc_raw, for the chunks to come. Takes it, also where there
- * is no memory to keep it: then it is freed and false returned. */
-bool cache_give_page(struct cache *cache, uint8_t *data);
+/** Return memory that the next chunks will need and that was never touched, for a job to touch, or
+ * NULL. Allocates an arena where too little is free. Gives: cache_warm_end. */
+struct arena_block *cache_warm_begin(struct cache *cache);
+
+/** Note that @block is touched. Takes it. */
+void cache_warm_end(struct cache *cache, struct arena_block *block);
+
+/** Return the bytes of memory kept that no chunk uses. */
+static inline uint64_t cache_free_bytes(const struct cache *cache)
+{
+    return arena_free_bytes(&cache->arenas);
+}
+
+/** Return the bytes of all memory of @cache but its descriptors (CCH-6). */
+static inline uint64_t cache_footprint(const struct cache *cache)
+{
+    return cache->bytes + cache_free_bytes(cache);
+}
 
 /** Return the first offset that @log holds, or -1 if it is empty. */
 int64_t cache_first(const struct cache_log *log);

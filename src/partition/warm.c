@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * partition/warm - one page ahead.
+ * partition/warm - a large page at a time.
  */
 #include "partition/warm.h"
 
@@ -18,48 +18,44 @@ void warm_init(struct warm *warm, struct io_loop *loop, struct cache *cache)
 static void warm_run(struct io_job *job)
 {
     struct warm *warm = job->ctx;
-    ASSERT(warm->is_running);
-    ASSERT(!warm->data);
+    ASSERT(warm->block);
+    ASSERT(!warm->block->is_free); /* ARN-4 */
 
-    warm->data = io_alloc_raw(warm->cache->io, IO_LARGE_PAGE_BYTES, IO_LARGE_PAGE_BYTES);
-    for (size_t at = 0; warm->data && at < IO_LARGE_PAGE_BYTES; at += BLOCK_BYTES) {
-        warm->data[at] = 0;
+    for (size_t at = 0; at < warm->block->bytes; at += BLOCK_BYTES) {
+        warm->block->data[at] = 0;
     }
 }
 
 static void warm_done(struct io_job *job)
 {
     struct warm *warm = job->ctx;
-    ASSERT(warm->is_running);
+    ASSERT(warm->block);
 
-    warm->is_running = false;
-    bool is_given = warm->data && cache_give_page(warm->cache, warm->data);
-    warm->data = NULL;
-    if (!is_given) {
-        warm->cache->takes_pages = false; /* Until the next chunk is taken: memory is short now. */
-    }
+    cache_warm_end(warm->cache, warm->block);
+    warm->block = NULL;
 }
 
 void warm_step(struct warm *warm)
 {
     ASSERT(warm->loop);
-    ASSERT(warm->is_running || !warm->data);
+    ASSERT(warm->cache);
 
-    if (warm->is_running || !cache_wants_page(warm->cache)) {
+    if (warm->block) {
         return;
     }
-    warm->is_running = true;
-    warm->job = (struct io_job){.run = warm_run, .done = warm_done, .ctx = warm};
-    io_job_start(warm->loop, &warm->job);
+    warm->block = cache_warm_begin(warm->cache);
+    if (warm->block) {
+        warm->job = (struct io_job){.run = warm_run, .done = warm_done, .ctx = warm};
+        io_job_start(warm->loop, &warm->job);
+    }
 }
 
 void warm_end(struct warm *warm)
 {
-    ASSERT(warm->loop || !warm->is_running);
+    ASSERT(warm->loop || !warm->block);
 
-    while (warm->is_running) {
+    while (warm->block) {
         io_loop_wait(warm->loop, IO_TIME_NEVER);
         (void)io_loop_dispatch(warm->loop);
     }
-    ASSERT(!warm->data);
 }

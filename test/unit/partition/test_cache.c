@@ -96,41 +96,6 @@ TEST(cache_reserve, keeps_an_empty_chunk_behind_unwritten_ones)
     io_destroy(io);
 }
 
-/* Batches above a chunk's usual bytes reuse each other's memory too: touching new memory costs as
- * much as writing it to the device. */
-TEST(cache_reserve, reuses_the_chunks_of_large_batches)
-{
-    struct io *io = world_open();
-    struct cache cache;
-    struct cache_log log = {0};
-    cache_init(&cache, io, 8 * CACHE_CHUNK_BYTES_MAX);
-    size_t bytes = CACHE_CHUNK_BYTES_MAX + 300;
-    int64_t offset = 0;
-    uint64_t allocations = 0;
-
-    for (int round = 0; round < 40; round++) {
-        CHECK(batch_put(&cache, &log, bytes + (size_t)round, offset++));
-        cache_written(&cache, &log, log.bytes_unwritten);
-        allocations = round == 20 ? io_testing_allocations(io) : allocations;
-    }
-
-    CHECK_INT(io_testing_allocations(io), allocations);
-    CHECK(cache.bytes <= cache.bytes_max); /* CCH-1 */
-
-    /* Chunks of another kind do not keep out those that are in use now. */
-    for (int round = 0; round < 40; round++) {
-        CHECK(batch_put(&cache, &log, 2 * bytes, offset++));
-        cache_written(&cache, &log, log.bytes_unwritten);
-        allocations = round == 20 ? io_testing_allocations(io) : allocations;
-    }
-    CHECK_INT(io_testing_allocations(io), allocations);
-
-    cache_clear(&cache, &log);
-    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX);
-    cache_deinit(&cache);
-    io_destroy(io);
-}
-
 /* What stands in a segment gives way, oldest first, and the newest stays for readers of the tail.
  */
 TEST(cache_reserve, evicts_the_oldest_written_chunk_first)
@@ -211,40 +176,6 @@ TEST(cache_reserve, keeps_the_chunk_in_which_a_batch_is_built)
     cache_clear(&cache, &log);
     cache_clear(&cache, &other);
     cache_deinit(&cache);
-    io_destroy(io);
-}
-
-/* CCH-4: the halves of a large page are used one by one, and its memory goes when both are free. */
-TEST(cache_reserve, gives_a_large_page_back_with_its_second_half_only)
-{
-    struct io *io = world_open();
-    struct cache cache;
-    struct cache_log log = {.chunk_bytes = CACHE_CHUNK_BYTES_MAX};
-    uint32_t chunks = (uint32_t)(2 * CACHE_FREE_BYTES_MAX / CACHE_CHUNK_BYTES_MAX);
-    cache_init(&cache, io, (uint64_t)2 * chunks * CACHE_CHUNK_BYTES_MAX);
-    uint64_t before = io_testing_allocations_live(io);
-    for (uint32_t index = 0; index < chunks; index++) {
-        CHECK(batch_put(&cache, &log, CACHE_CHUNK_BYTES_MAX, index));
-    }
-    CHECK_INT(io_testing_allocations_live(io) - before, chunks); /* Two for each two. */
-    CHECK_INT(cache.free_bytes, 0);
-    cache_written(&cache, &log, log.bytes_unwritten);
-
-    struct cache_chunk *first = cache_acquire(&log, 0);
-    struct cache_chunk *odd = cache_acquire(&log, 3);
-    cache_clear(&cache, &log);
-
-    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX + 2 * CACHE_CHUNK_BYTES_MAX);
-    CHECK(first->twin->is_free && !first->is_free);
-    first->twin->data[0] = 1; /* Still there, as is all that the readers hold. */
-    CHECK_INT(get_be64(odd->data), 3);
-    cache_chunk_release(first);
-    cache_chunk_release(odd);
-    CHECK(cache.free_bytes <= CACHE_FREE_BYTES_MAX);
-    CHECK_INT(cache.bytes, 0);
-    CHECK_INT((io_testing_allocations_live(io) - before) * CACHE_CHUNK_BYTES_MAX, cache.free_bytes);
-    cache_deinit(&cache);
-    CHECK_INT(io_testing_allocations_live(io), before);
     io_destroy(io);
 }
 

@@ -60,73 +60,139 @@ static void stove_turn(struct stove *stove)
     warm_step(&stove->warm);
 }
 
-/* The point of it: an append that begins a new page allocates nothing, and so waits for nothing. */
-TEST(warm, has_the_next_page_ready_before_it_is_needed)
+/* Memory that the next chunk finds touched. */
+static uint64_t stove_ready_bytes(const struct stove *stove)
+{
+    return cache_free_bytes(&stove->cache) - stove->cache.arenas.bytes_cold;
+}
+
+/* The point of it: an append that begins a new chunk allocates nothing, and so waits for nothing;
+ * and what it gets was touched. */
+TEST(warm, has_the_next_pages_ready_before_they_are_needed)
 {
     struct stove stove;
     stove_open(&stove, UINT64_C(64) << 20);
     warm_step(&stove.warm);
-    CHECK(!stove.warm.is_running); /* No log is busy. */
-    while (!stove.warm.is_running) {
-        stove_turn(&stove); /* Through the small chunks, and into the first page. */
+    CHECK(!stove.warm.block); /* No log is busy. */
+    while (!stove.warm.block) {
+        stove_turn(&stove); /* Through the small chunks. */
     }
-    for (int page = 0; page < 8; page++) {
+    CHECK(stove.warm.block->bytes == IO_LARGE_PAGE_BYTES);
+    CHECK_INT(stove_ready_bytes(&stove), IO_LARGE_PAGE_BYTES); /* It counts as free meanwhile. */
+    for (int turn = 0; turn < 4; turn++) {
         warm_end(&stove.warm); /* The job had its time. */
-        uint64_t allocations = io_testing_allocations(stove.io);
-        CHECK(stove.cache.free_bytes >= IO_LARGE_PAGE_BYTES);
-
-        while (!stove.warm.is_running) {
-            CHECK_INT(io_testing_allocations(stove.io), allocations);
-            stove_turn(&stove);
-        }
+        warm_step(&stove.warm);
     }
+    CHECK(!stove.warm.block); /* The arena is touched to its end. */
+    CHECK_INT(stove_ready_bytes(&stove), CACHE_ARENA_BYTES_MAX);
+
+    uint64_t arenas = 1;
+    for (int batch = 0; batch < 400; batch++) {
+        uint64_t bytes = stove.cache.bytes;
+        uint64_t ready = stove_ready_bytes(&stove);
+        stove_turn(&stove);
+        bool is_new = stove.cache.bytes > bytes;
+        CHECK(!is_new || ready >= CACHE_CHUNK_BYTES_MAX);
+        arenas = stove.cache.arenas.bytes / CACHE_ARENA_BYTES_MAX;
+        warm_end(&stove.warm);
+    }
+    CHECK(arenas >= 4);
 
     stove_close(&stove);
 }
 
-/* It adds nothing to what the cache may hold (CCH-1), and a full one stops it. */
-TEST(warm, ends_where_the_cache_is_full)
+/* Beside a full cache, too, one arena is ahead, of which all is touched, and then no more. */
+TEST(warm, ends_one_arena_above_a_full_cache)
 {
     struct stove stove;
-    const uint64_t bytes_max = UINT64_C(8) << 20;
+    const uint64_t bytes_max = UINT64_C(64) << 20;
     stove_open(&stove, bytes_max);
     while (stove.cache.bytes + 2 * CACHE_CHUNK_BYTES_MAX < bytes_max) {
         stove_turn(&stove);
         warm_end(&stove.warm);
-        CHECK(stove.cache.bytes + stove.cache.free_bytes <= bytes_max);
+        CHECK(cache_footprint(&stove.cache) <= bytes_max + CACHE_ARENA_BYTES_MAX);
     }
     cache_written(&stove.cache, &stove.log, stove.log.bytes_unwritten);
     uint64_t allocations = 0;
-    for (int batch = 0; batch < 700; batch++) {
+    for (int batch = 0; batch < 2500; batch++) {
         stove_turn(&stove);
         cache_written(&stove.cache, &stove.log, PUT_BYTES);
         warm_end(&stove.warm);
         /* Once the small chunks of the beginning are gone, what is evicted is used again. */
         allocations = batch < 300 ? io_testing_allocations(stove.io) : allocations;
         CHECK_INT(io_testing_allocations(stove.io), allocations);
+        CHECK(cache_footprint(&stove.cache) <= bytes_max + CACHE_ARENA_BYTES_MAX);
     }
-    CHECK(stove.cache.evictions > 20);
+    CHECK(stove.cache.evictions > 60);
+    CHECK_INT(stove.cache.arenas.bytes_cold, 0);
+    CHECK(cache_free_bytes(&stove.cache) >= CACHE_ARENA_BYTES_MAX / 2);
 
     stove_close(&stove);
 }
 
-/* Without memory nothing is ahead, and the append makes its page itself. */
+/* A page that is only read is the kernel's page of zeros: each has to be written to. */
+TEST(warm, writes_to_each_page)
+{
+    struct stove stove;
+    stove_open(&stove, UINT64_C(64) << 20);
+    while (!stove.warm.block) {
+        stove_turn(&stove);
+    }
+    warm_end(&stove.warm);
+    struct warm by_hand = {.block = cache_warm_begin(&stove.cache)};
+    assert_non_null(by_hand.block);
+    memset(by_hand.block->data, 0xff, by_hand.block->bytes);
+
+    struct io_job job = {.ctx = &by_hand};
+    stove.warm.job.run(&job);
+
+    for (size_t at = 0; at < by_hand.block->bytes; at += BLOCK_BYTES) {
+        CHECK_INT(by_hand.block->data[at], 0);
+    }
+    cache_warm_end(&stove.cache, by_hand.block);
+    stove_close(&stove);
+}
+
+/* An appender that is faster than the job takes what is left, touched or not, and the job's step
+ * stays the job's (ARN-4). */
+TEST(warm, does_not_hold_up_an_append)
+{
+    struct stove stove;
+    stove_open(&stove, UINT64_C(64) << 20);
+    while (!stove.warm.block) {
+        stove_turn(&stove);
+    }
+    const struct arena_block *block = stove.warm.block;
+
+    for (int batch = 0; batch < 200; batch++) {
+        stove_put(&stove);
+        const uint8_t *data = stove.log.last->data;
+        CHECK(data + stove.log.last->bytes_max <= block->data ||
+              data >= block->data + block->bytes);
+    }
+
+    warm_end(&stove.warm);
+    stove_close(&stove);
+}
+
+/* Without memory nothing is ahead, and the append makes its arena itself. */
 TEST(warm, does_without_where_there_is_no_memory)
 {
     struct stove stove;
     stove_open(&stove, UINT64_C(64) << 20);
-    for (uint64_t nth = 1; nth <= 2; nth++) { /* The page, and what describes it. */
-        while (!cache_wants_page(&stove.cache)) {
+    for (uint64_t nth = 1; nth <= 2; nth++) { /* What describes the arena, and its memory. */
+        while (stove.cache.next_bytes == 0) {
             stove_put(&stove);
         }
-        uint64_t free_bytes = stove.cache.free_bytes;
+        uint64_t free_bytes = cache_free_bytes(&stove.cache);
+        CHECK_INT(free_bytes, 0);
         io_testing_fail_allocation(stove.io, nth);
         warm_step(&stove.warm);
-        CHECK(stove.warm.is_running);
-        warm_end(&stove.warm);
-        CHECK_INT(stove.cache.free_bytes, free_bytes);
+        CHECK(!stove.warm.block);
+        CHECK_INT(cache_free_bytes(&stove.cache), free_bytes);
         warm_step(&stove.warm);
-        CHECK(!stove.warm.is_running); /* Not again and again: when the next chunk is taken. */
+        CHECK(!stove.warm.block); /* Not again and again: when the next chunk is taken. */
+        stove.log.chunk_bytes = CACHE_CHUNK_BYTES_MAX / 2; /* Which is a small one here. */
     }
     int64_t offset = stove.offset;
     while (stove.offset < offset + 100) {
