@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "partition/shard_inner.h"
+#include "record/batch.h"
 
 /* -- The dirty list -- */
 
@@ -127,6 +128,26 @@ void shard_flush_timer(struct shard *shard)
 
 /* -- One append -- */
 
+/* Return how many of the first bytes of @span are whole batches of at most @bytes_max together, or
+ * the first batch, if that is larger. */
+static size_t batches_within(struct bytes span, size_t bytes_max)
+{
+    ASSERT(span.count > 0);
+
+    size_t bytes = 0;
+    while (bytes < span.count) {
+        struct batch_header header;
+        struct bytes rest = {span.data + bytes, span.count - bytes};
+        enum pyr_err err = batch_header_read(rest, &header, NULL);
+        ASSERT(err == PYR_OK);
+        if (bytes > 0 && bytes + header.bytes > bytes_max) {
+            break;
+        }
+        bytes += header.bytes;
+    }
+    return bytes;
+}
+
 /* Take references of the unwritten pieces, up to what one write takes. */
 static void parts_take(struct partition *partition, struct work_parts *parts)
 {
@@ -134,13 +155,19 @@ static void parts_take(struct partition *partition, struct work_parts *parts)
     ASSERT(parts->count <= FLUSH_PARTS_MAX);
 
     size_t bytes = 0;
-    /* On a full disk by single chunks: where there is room for one, it goes on. */
-    size_t bytes_max = partition->shard->is_disk_full ? 1 : FLUSH_BYTES_MAX;
+    /* On a full disk in small pieces: where there is room for one, it goes on. */
+    size_t bytes_max = partition->shard->is_disk_full ? FLUSH_BYTES_TARGET : FLUSH_BYTES_MAX;
     parts->count = 0;
     struct cache_chunk *chunk = cache_unwritten(&partition->cached);
     while (chunk && parts->count < FLUSH_PARTS_MAX && bytes < bytes_max) {
         struct bytes span = {chunk->data + chunk->bytes_written,
                              chunk->bytes_used - chunk->bytes_written};
+        if (span.count > bytes_max - bytes) {
+            span.count = batches_within(span, bytes_max - bytes);
+        }
+        if (parts->count > 0 && span.count > bytes_max - bytes) {
+            break; /* A single batch, too large for the rest of this write. */
+        }
         if (span.count > 0) {
             cache_chunk_acquire(chunk);
             parts->chunks[parts->count] = chunk;
@@ -148,7 +175,8 @@ static void parts_take(struct partition *partition, struct work_parts *parts)
             parts->count++;
             bytes += span.count;
         }
-        chunk = chunk->next;
+        bool is_whole = span.data + span.count == chunk->data + chunk->bytes_used;
+        chunk = is_whole ? chunk->next : NULL;
     }
     ASSERT(parts->count > 0);
 }

@@ -161,6 +161,44 @@ TEST(partition_flush, gives_way_while_appends_go_on)
     sim_disk_destroy(disk);
 }
 
+/* One write takes no more than it may, however large the chunks are: on a full disk what is worth a
+ * write, so that a little room is enough to go on. It ends with a batch. */
+TEST(partition_flush, writes_no_more_at_once_than_it_may)
+{
+    struct sim_disk *disk = sim_disk_create();
+    struct shard_life life;
+    shard_case_init(&life, disk, 5);
+    life.mask = 1U;
+    life.cache_bytes_max = 16 << 20;
+    life.wal_files_max = 128;
+    life.buffer_time_ns = UINT64_C(10000000000);
+    CHECK_INT(shard_case_open(&life), PYR_OK);
+    struct partition *log = life.logs[0];
+    segment_log_configure(log->segments, 16 << 20, 0, false);
+    while (log->cached.bytes_unwritten < 2 * FLUSH_BYTES_TARGET) {
+        CHECK_INT(shard_case_append(&life, 0, 10), PYR_OK);
+        shard_case_turn(&life);
+    }
+    size_t unwritten = log->cached.bytes_unwritten;
+    struct work *work = shard_work_free(life.shard);
+    life.shard->is_disk_full = true;
+
+    CHECK(flush_plan_append(log, work));
+
+    size_t bytes = 0;
+    for (size_t part = 0; part < work->parts.count; part++) {
+        bytes += work->parts.spans[part].count;
+    }
+    CHECK(bytes <= FLUSH_BYTES_TARGET);
+    CHECK(bytes > FLUSH_BYTES_TARGET - FLUSH_BYTES_TARGET / 8);
+    work_run_now(work);
+    flush_apply(work);
+    CHECK_INT(log->cached.bytes_unwritten, unwritten - bytes);
+    CHECK(shard_case_check(&life, 0, false));
+    shard_case_end(&life);
+    sim_disk_destroy(disk);
+}
+
 /* A full cache is back-pressure: the append is refused, nothing is lost, and it goes through later.
  */
 TEST(partition_reserve, refuses_while_the_cache_is_full_of_unwritten_bytes)
