@@ -309,6 +309,30 @@
 /* Logs that a start opens at once: enough to keep the pool's threads busy while one waits. */
 #define SHARD_OPENINGS_MAX 16
 
+/* -- Configuration -- */
+
+/* A configuration file, its values (a list and its elements count each), how deep they are nested,
+ * and the letters of a number (cJSON reads 63): far above what all keys need, far below what could
+ * hold up a start. */
+#define CONFIG_FILE_BYTES_MAX   ((size_t)(64 * KIB))
+#define CONFIG_VALUES_MAX       1024
+#define CONFIG_DEPTH_MAX        8
+#define CONFIG_NUMBER_BYTES_MAX 32
+
+/* The longest path of a key; a text and a list of texts as values. */
+#define CONFIG_PATH_BYTES_MAX 128
+#define CONFIG_TEXT_BYTES_MAX 256
+#define CONFIG_TEXTS_MAX      8
+
+/* Problems of one configuration that are told one by one, all are counted; their text; and the
+ * letters of what was found that they repeat. */
+#define CONFIG_PROBLEMS_MAX      32
+#define CONFIG_PROBLEM_BYTES_MAX 512
+#define CONFIG_SHOWN_BYTES_MAX   48
+
+/* Replicas of one partition. */
+#define REPLICATION_FACTOR_MAX 7
+
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(STORE_SHARDS_MAX <= FOLDER_SHARDS_MAX, "what a store has, its folder may have");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");
