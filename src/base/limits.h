@@ -195,10 +195,25 @@
 /* Open segments of one shard, two files each: a thousand logs work under a limit of 256 files. */
 #define SHARD_SEGMENT_HANDLES_MAX 64
 
-/* An epoch is a round times this, plus the node that leads it; half of the rounds may be used. */
+/* An epoch is a round times this, plus the node that leads it. Epochs are signed 32-bit in Kafka's
+ * batches, which leaves two million rounds: at an election a minute, four years of them. */
 #define EPOCH_NODES         1024
 #define EPOCH_NODE_EMBEDDED 1
 #define EPOCH_ROUNDS_MAX    ((INT32_MAX / EPOCH_NODES) - 1)
+
+/* A round further above the receiver's than this is refused: failed elections back off, so nobody
+ * misses so many, and one wrong number must not use up the range. Past half of the range a node
+ * raises an alarm. */
+#define EPOCH_ROUNDS_AHEAD_MAX 65536
+#define EPOCH_ROUND_ALARM      (EPOCH_ROUNDS_MAX / 2)
+
+/* Voters of one configuration, the bound of every table by voter: nine survive the loss of four,
+ * and each more only makes every commit slower. A joint configuration has two of them. Learners
+ * catch up before a change; a change replaces no more than all voters. */
+#define QUORUM_VOTERS_MAX         9
+#define QUORUM_CONFIGURATIONS_MAX 2
+#define QUORUM_MEMBERS_MAX        (QUORUM_CONFIGURATIONS_MAX * QUORUM_VOTERS_MAX)
+#define QUORUM_LEARNERS_MAX       QUORUM_VOTERS_MAX
 
 /* The embedded log's defaults, and what its options may be. */
 #define CACHE_BYTES_DEFAULT      ((uint64_t)(256 * MIB))

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quorum/commit - counting who has what.
+ */
+#include "quorum/commit.h"
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "quorum/rank.h"
+
+int64_t quorum_durable_end(const struct quorum_set *set, const int64_t *durable_ends)
+{
+    ASSERT(set);
+    ASSERT(durable_ends);
+    ASSERT(set->half_count >= 1);
+
+    int64_t lowest = INT64_MAX;
+    for (int32_t index = 0; index < set->half_count; index++) {
+        const struct quorum_half *half = &set->halves[index];
+        /* One more than the end, so that what is unknown is 0, the lowest there is. */
+        uint64_t reached[QUORUM_VOTERS_MAX];
+        for (int32_t voter = 0; voter < half->voter_count; voter++) {
+            int64_t end = durable_ends[half->members[voter]];
+            ASSERT(end >= QUORUM_END_UNKNOWN);
+            reached[voter] = (uint64_t)end + 1;
+        }
+        uint64_t ranked = quorum_ranked(reached, half->voter_count, half->write_quorum);
+        int64_t end = (int64_t)ranked - 1;
+        lowest = end < lowest ? end : lowest; /* QUO-7: the slower configuration decides. */
+    }
+    ASSERT(lowest >= QUORUM_END_UNKNOWN);
+    return lowest;
+}
+
+int64_t quorum_commit_end(const struct quorum_set *set,
+                          const int64_t *durable_ends,
+                          int64_t own_first,
+                          int64_t commit_end)
+{
+    ASSERT(own_first >= 0);
+    ASSERT(commit_end >= 0);
+
+    int64_t durable_end = quorum_durable_end(set, durable_ends);
+    bool is_own = durable_end > own_first || MUTANT(commit_counts_old_epoch);
+    if (!is_own || durable_end <= commit_end) {
+        return commit_end;
+    }
+    ASSERT(durable_end > commit_end); /* QUO-10 */
+    return durable_end;
+}
