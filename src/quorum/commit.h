@@ -35,7 +35,8 @@
  * Invariants:
  *   QUO-9   The commit end moves only to an end above the first offset of the leader's own epoch
  *           that W voters of each configuration have durable.
- *   QUO-10  It never goes back.
+ *   QUO-10  The commit end never goes back.
+ *   QUO-15  Every election quorum has a voter that has what is settled, whatever E is.
  *
  * Threads: pure functions, called at every acknowledgement: no memory, no sorting, no surprises.
  * Reference: D. Ongaro, J. Ousterhout, "In search of an understandable consensus algorithm", 2014,
@@ -55,6 +56,17 @@
  * @durable_ends by member; QUORUM_END_UNKNOWN if there is none. Says nothing of epochs: what is
  * committed says quorum_commit_end. Borrows. */
 int64_t quorum_durable_end(const struct quorum_set *set, const int64_t *durable_ends);
+
+/**
+ * Return the highest end that N - E + 1 voters of each configuration of @set have durable, so that
+ * every election quorum has a voter that has it too. Borrows.
+ *
+ * Where no election may miss a record, N - E + 1 is W, and this is quorum_durable_end. Under
+ * unclean rules it is more: there a committed record may be lost, but not a configuration, or two
+ * groups of voters go on side by side for ever, each by the configuration that it knows. So the end
+ * of a joint configuration's entry must be committed and settled before the new one is written.
+ */
+int64_t quorum_settled_end(const struct quorum_set *set, const int64_t *durable_ends);
 
 /**
  * Return the new commit end of a leader.

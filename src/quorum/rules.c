@@ -160,7 +160,9 @@ int32_t quorum_reach(const struct quorum_rules *rules)
 {
     assert_valid(rules);
 
-    int32_t reach = max_of(rules->write_quorum, quorum_lease(rules));
+    /* E is at most N - W + 1, so N - E + 1 is at least W: it is max(W, N - E + 1) by itself. */
+    int32_t reach = quorum_lease(rules);
+    ASSERT(reach >= rules->write_quorum);
     if (rules->write_quorum == 1 && quorum_is_unclean(rules)) {
         reach = max_of(reach, quorum_majority(rules));
     }

@@ -12,13 +12,15 @@
  *
  * So everything is a complement to W:
  *
- *   E, election   N - W + 1      must grant a new leader, and must say "I never had it" before an
- *                                entry may be dropped: the write quorum that is not met is too
- * small R, read       any, W + R > N asked by a quorum read; the user's choice pre-vote      max(E,
- * W)      must answer before a candidate disturbs anybody: with fewer it could not win, or could
- * win and not commit lease         N - E + 1      must have confirmed the leader: then no E voters
- * are left that could have elected another meanwhile reach         max(W, N-E+1)  must be within a
- * leader's reach, or it steps down: with fewer it can commit nothing, or another may lead
+ *   election E   N - W + 1         must grant a new leader, and must say "I never had it" before
+ *                                  an entry may be dropped: fewer may miss a write quorum
+ *   read R       any, W + R > N    asked by a quorum read; the user's choice
+ *   pre-vote     max(E, W)         must answer before a candidate disturbs anybody: with fewer it
+ *                                  could not win, or could win and not commit
+ *   lease        N - E + 1         must have confirmed the leader: no E voters are left then that
+ *                                  could have elected another meanwhile
+ *   reach        max(W, N - E + 1) must be within a leader's reach, or it steps down: with fewer
+ *                                  it can commit nothing, or another may lead
  *
  * Elections need not meet each other, since epochs are unique (quorum/epoch.h).
  *
@@ -26,12 +28,12 @@
  * for four and elects with two. W = N elects with any one voter, but then no voter can be taken out
  * while the others go on: quorum_can_spare_one() says so before somebody tries.
  *
- * UNCLEAN ELECTIONS. With W = 1 of 3, an election would need all three, so one dead node would end
- * them. Who wants low latency more than each record can say unclean_election. If W + R <= N besides
- * (with it, reading a quorum is pointless anyway), E falls to a majority where that is less. Then
- * W + E <= N: an election may miss a record that was acknowledged, and it is lost. Quorum reads are
- * refused, since they would pretend. A leader under W = 1 must reach a majority too: alone it could
- * go on for hours acknowledging what a new leader will never have seen.
+ * UNCLEAN ELECTIONS. With W = 1 of 3 an election needs all three, so one dead node ends them. Who
+ * wants low latency more than each record can say unclean_election. If W + R <= N besides, E falls
+ * to a majority where that is less, and W + E may be N or less: an election may miss a record
+ * that was acknowledged, and it is lost. Quorum reads are refused, since they would pretend. A
+ * leader under W = 1 must reach a majority too: alone it could go on for hours acknowledging what a
+ * new leader will never have seen.
  *
  * Invariants:
  *   QUO-3  Every write quorum meets every election quorum, W + E > N, unless quorum_may_lose().

@@ -16,7 +16,8 @@
  * the new one. A joint decision is also a decision of the old and one of the new, so it meets
  * whatever either of them decides. And the old alone and the new alone never act at the same time:
  * the new is written only when the joint entry is committed, so every old election quorum has a
- * voter that holds it, and a candidate whose log lacks it is refused there.
+ * voter that holds it, and a candidate whose log lacks it is refused there. (Where elections may
+ * miss what W voters have, "committed" is not enough for that: see quorum_settled_end.)
  *
  * The set gives the voters of both one numbering, members 0 to member_count - 1: first the voters
  * of the first configuration in their order, then those that only the second has. Whoever is in
@@ -26,8 +27,7 @@
  *
  * Invariants:
  *   QUO-7  A decision holds in every configuration of the set.
- *   QUO-8  Only a voter has a place in the tables, and only one in each configuration that holds
- * its node and storage.
+ *   QUO-8  Only voters have a place in the tables, each one: by node and storage, not node alone.
  *
  * Threads: one owner; after init it is only read.   Memory: a plain value, the caller's.
  * Reference: D. Ongaro, "Consensus: bridging theory and practice", 2014, section 4.3.

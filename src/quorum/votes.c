@@ -169,28 +169,22 @@ bool quorum_all_answered(const struct quorum_set *set, const enum quorum_answer 
     return open == 0;
 }
 
-bool quorum_enough_heard(const struct quorum_set *set,
-                         const enum quorum_answer *answers,
-                         int32_t self)
+bool quorum_enough_heard(const struct quorum_set *set, const enum quorum_answer *answers)
 {
     ASSERT(set);
     ASSERT(answers);
-    ASSERT(self >= QUORUM_NO_MEMBER);
-    ASSERT(self < set->member_count);
 
+    bool is_enough = true;
     for (int32_t index = 0; index < set->half_count; index++) {
         const struct quorum_half *half = &set->halves[index];
-        int32_t others = 0;
         int32_t heard = 0;
         for (int32_t voter = 0; voter < half->voter_count; voter++) {
-            bool has_answered = answers[half->members[voter]] != QUORUM_ANSWER_NONE;
-            heard += has_answered;
-            others += has_answered && half->members[voter] != self;
+            heard += answers[half->members[voter]] != QUORUM_ANSWER_NONE;
         }
-        bool is_alone = half->voter_count == 1 && half->members[0] == self;
-        if (heard < half->prevote || (others == 0 && !is_alone)) {
-            return false;
+        if (half->voter_count > 1) {
+            ASSERT(half->prevote > 1); /* So somebody else is among those who were heard. */
         }
+        is_enough = is_enough && heard >= half->prevote; /* QUO-7 */
     }
-    return true;
+    return is_enough;
 }

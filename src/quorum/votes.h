@@ -102,14 +102,11 @@ enum quorum_decision quorum_decide_absence(const struct quorum_set *set,
 bool quorum_all_answered(const struct quorum_set *set, const enum quorum_answer *answers);
 
 /**
- * Return whether enough voters were heard for a node to take part after its start: with max(E, W)
- * of each configuration, and with one beside itself where there is one, it meets every quorum that
- * it may have been part of before its disk was put back. Any answer counts, its own too. Borrows.
- *
- * @self  the asking node as member, or QUORUM_NO_MEMBER.
+ * Return whether enough voters were heard for a node to take part after its start: max(E, W) of
+ * each configuration, so that they meet every quorum that it may have been part of before its disk
+ * was put back. Any answer counts, its own too; with more than one voter, max(E, W) is more than
+ * one, so somebody else is among them. Borrows.
  */
-bool quorum_enough_heard(const struct quorum_set *set,
-                         const enum quorum_answer *answers,
-                         int32_t self);
+bool quorum_enough_heard(const struct quorum_set *set, const enum quorum_answer *answers);
 
 #endif /* QUORUM_VOTES_H */

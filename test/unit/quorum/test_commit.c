@@ -67,15 +67,18 @@ TEST(quorum_commit_end, is_what_the_pictures_say)
 
 enum { END_MAX = 9, CASES_PER_SET = 500 };
 
-/* Return the highest end at which a write quorum of each configuration stands, by trying each. */
-static int64_t durable_end_slow(const struct slow *slow, const int64_t *ends_by_letter)
+/* Return the highest end at which a quorum of each configuration stands, by trying each end; what a
+ * quorum is says @is_one. */
+static int64_t end_slow(const struct slow *slow,
+                        const int64_t *ends_by_letter,
+                        bool (*is_one)[DRAW_MASKS_MAX])
 {
     for (int64_t end = END_MAX; end >= 0; end--) {
         uint32_t there = 0;
         for (int32_t letter = 0; letter < slow->letter_count; letter++) {
             there |= (uint32_t)(ends_by_letter[letter] >= end) << letter;
         }
-        if (slow->is_write[0][there] && (slow->half_count == 1 || slow->is_write[1][there])) {
+        if (is_one[0][there] && (slow->half_count == 1 || is_one[1][there])) {
             return end;
         }
     }
@@ -102,20 +105,35 @@ static void compare(struct prng *prng, int32_t letter_count, uint64_t count)
         int64_t own_first = prng_between(prng, 0, END_MAX);
         int64_t before = prng_between(prng, 0, END_MAX);
 
-        int64_t durable_end = durable_end_slow(&slow, by_letter);
+        int64_t durable_end = end_slow(&slow, by_letter, slow.is_write);
         int64_t expected = durable_end > own_first && durable_end > before ? durable_end : before;
         CHECK_INT(quorum_durable_end(&set, ends), durable_end);
+        CHECK_INT(quorum_settled_end(&set, ends), end_slow(&slow, by_letter, slow.is_lease));
         CHECK_INT(quorum_commit_end(&set, ends, own_first, before), expected);
     }
 }
 
-/* QUO-7, QUO-9, QUO-10: against a search over every write quorum. */
+/* QUO-7, QUO-9, QUO-10, QUO-15: against a search over every write quorum, and over every set that
+ * meets all election quorums. */
 TEST(quorum_commit_end, is_what_a_search_over_all_write_quorums_finds)
 {
     struct prng prng = prng_of(draw_seed("quorum_commit_end"), 1);
 
     compare(&prng, 5, case_scale(400000));
     compare(&prng, DRAW_LETTERS_MAX, case_scale(10000));
+}
+
+/* QUO-15: W = 1 of 3 with unclean elections commits on one voter; a configuration needs two. */
+TEST(quorum_settled_end, is_what_not_even_an_unclean_election_misses)
+{
+    struct quorum_config config = draw_config("ABC", 1);
+    config.rules.read_quorum = 1;
+    config.rules.unclean_election = true;
+    struct quorum_set set;
+    quorum_set_init(&set, &config, NULL);
+
+    CHECK_INT(quorum_commit_end(&set, (int64_t[]){9, 7, 5}, 0, 0), 9);
+    CHECK_INT(quorum_settled_end(&set, (int64_t[]){9, 7, 5}), 7);
 }
 
 /* Offsets near the end of their range do not wrap around. */

@@ -16,17 +16,18 @@ TEST(epoch_next, is_above_what_was_seen_and_belongs_to_one_node)
     static const int32_t nodes[] = {1, 2, 511, 1022, 1023};
     static const int32_t rounds[] = {1, 2, 3, 65536, EPOCH_ROUNDS_MAX - 1};
 
-    enum { NODES = sizeof nodes / sizeof nodes[0], ROUNDS = sizeof rounds / sizeof rounds[0] };
+    static const size_t node_count = sizeof nodes / sizeof nodes[0];
+    static const size_t round_count = sizeof rounds / sizeof rounds[0];
 
-    for (size_t seen = 0; seen < ROUNDS * NODES; seen++) {
-        int32_t above = epoch_of(rounds[seen / NODES], NODE(nodes[seen % NODES]));
-        for (size_t index = 0; index < NODES; index++) {
+    for (size_t seen = 0; seen < round_count * node_count; seen++) {
+        int32_t above = epoch_of(rounds[seen / node_count], NODE(nodes[seen % node_count]));
+        for (size_t index = 0; index < node_count; index++) {
             int32_t epoch = 0;
             CHECK_INT(epoch_next(above, NODE(nodes[index]), &epoch), PYR_OK);
             CHECK(epoch > above);
             CHECK(epoch_is_valid(epoch));
             CHECK_INT(epoch_node(epoch).value, nodes[index]);
-            CHECK_INT(epoch_round(epoch), rounds[seen / NODES] + 1);
+            CHECK_INT(epoch_round(epoch), rounds[seen / node_count] + 1);
         }
     }
 }

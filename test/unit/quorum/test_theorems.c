@@ -40,11 +40,11 @@ static void quorums_of(const struct quorum_set *set, struct quorums *quorums)
 /* Return whether every set in @left meets every set in @right. */
 static bool all_meet(const bool *left, const bool *right)
 {
-    for (uint32_t mask = 0; mask < MASKS; mask++) {
-        for (uint32_t other = 0; other < MASKS && left[mask]; other++) {
-            if (right[other] && (mask & other) == 0) {
-                return false;
-            }
+    for (uint32_t pair = 0; pair < MASKS * MASKS; pair++) {
+        uint32_t mask = pair / MASKS;
+        uint32_t other = pair % MASKS;
+        if (left[mask] && right[other] && (mask & other) == 0) {
+            return false;
         }
     }
     return true;
