@@ -351,5 +351,6 @@
 ASSERT_STATIC(BLOCK_BYTES % SECTOR_BYTES == 0, "a block is a whole number of sectors");
 ASSERT_STATIC(STORE_SHARDS_MAX <= FOLDER_SHARDS_MAX, "what a store has, its folder may have");
 ASSERT_STATIC(BATCH_BYTES_MAX <= SEGMENT_BYTES_MAX, "every batch fits into some segment");
+ASSERT_STATIC(REPLICATION_FACTOR_MAX <= QUORUM_VOTERS_MAX, "what a topic may ask for can vote");
 
 #endif /* BASE_LIMITS_H */
