@@ -25,7 +25,7 @@ packages_run=(
 )
 packages_test=(
     g++ binutils clang-14 clang-format-14 clang-tidy-14 llvm-14 libclang-rt-14-dev
-    libcmocka-dev librdkafka-dev kcat mandoc cppcheck e2fsprogs mount util-linux procps
+    libcmocka-dev librdkafka-dev kcat mandoc cppcheck spin e2fsprogs mount util-linux procps
 )
 packages_peers=(librocksdb-dev liblmdb-dev)
 packages_long=(
