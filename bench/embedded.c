@@ -85,10 +85,9 @@ void embedded_warm(struct embedded *embedded,
     bytes = is_large ? bytes : WARM_BATCH_RECORDS * WARM_RECORD_BYTES;
     for (size_t done = 0; done < WARM_BYTES; done += bytes) {
         struct pyr_error error;
-        enum pyr_err err =
-            pyr_log_append_batch(embedded->log, is_large ? embedded->records : records,
-                                 is_large ? embedded->record_count : WARM_BATCH_RECORDS, NULL,
-                                 &error);
+        enum pyr_err err = pyr_log_append_batch(
+            embedded->log, is_large ? embedded->records : records,
+            is_large ? embedded->record_count : WARM_BATCH_RECORDS, NULL, &error);
         bench_must(err, &error, "append");
     }
     free(value);

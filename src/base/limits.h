@@ -215,6 +215,11 @@
 #define QUORUM_MEMBERS_MAX        (QUORUM_CONFIGURATIONS_MAX * QUORUM_VOTERS_MAX)
 #define QUORUM_LEARNERS_MAX       QUORUM_VOTERS_MAX
 
+/* What a leader has on its way to one follower: so many messages, and batches of so many bytes, but
+ * for the last one. */
+#define REPLICA_FLIGHTS_MAX  16
+#define REPLICA_WINDOW_BYTES ((uint64_t)(8 * MIB))
+
 /* The embedded log's defaults, and what its options may be. */
 #define CACHE_BYTES_DEFAULT      ((uint64_t)(256 * MIB))
 #define CACHE_BYTES_MIN          ((uint64_t)(64 * KIB))

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replication/inner - what the files of a replica say to each other.
+ *
+ * Threads: as replica.h.
+ */
+#ifndef REPLICATION_INNER_H
+#define REPLICATION_INNER_H
+
+#include "base/assert.h"
+#include "base/mutant.h"
+#include "quorum/commit.h"
+#include "quorum/lease.h"
+#include "replication/replica.h"
+
+/* -- replica.c -- */
+
+/** Add an effect to this step. Its message is not set. */
+struct replica_effect *effect_add(struct replica *replica, enum replica_effect_kind kind);
+
+/** Add a message of @kind about @epoch to @member, its body zeroed. */
+struct replica_message *effect_send(struct replica *replica,
+                                    int32_t member,
+                                    enum replica_message_kind kind,
+                                    int32_t epoch);
+
+/** Raise the promise to @epoch, above it: whatever was led, stood for or owed under a lower one is
+ * over. */
+void replica_promise(struct replica *replica, int32_t epoch, uint64_t now_ns);
+
+/** Be @role from now on. */
+void replica_become(struct replica *replica, enum replica_role role, uint64_t now_ns);
+
+/** Move the commit end up to @offset, if that is further. */
+void replica_commit(struct replica *replica, int64_t offset);
+
+/** Do nothing any more: a leader of @epoch wants a cut at @offset, below the commit end. */
+void replica_stop(struct replica *replica, int32_t epoch, int64_t offset);
+
+/* -- voter.c -- */
+
+/** Tell @member whether it would be elected. */
+void voter_prevote(struct replica *replica, const struct replica_event *event, int32_t member);
+
+/** Grant @member its vote, or refuse it. */
+void voter_vote(struct replica *replica, const struct replica_event *event, int32_t member);
+
+/** Answer the vote that waited for the promise to be durable. */
+void voter_durable(struct replica *replica);
+
+/* -- candidate.c -- */
+
+/** Ask all voters whether they would elect this replica. */
+void candidate_begin(struct replica *replica, uint64_t now_ns);
+
+/** Stand at once, as the leader of @epoch asked. */
+void candidate_succeed(struct replica *replica, int32_t epoch, uint64_t now_ns);
+
+/** Count the answer of @member to a vote or pre-vote. */
+void candidate_answer(struct replica *replica, const struct replica_event *event, int32_t member);
+
+/** Ask for votes, once the own promise is durable. */
+void candidate_durable(struct replica *replica, uint64_t now_ns);
+
+/* -- leader.c -- */
+
+/** Lead the epoch of the promise, for which enough was granted. */
+void leader_begin(struct replica *replica, uint64_t now_ns);
+
+/** Note that the log goes on, and send it. */
+void leader_appended(struct replica *replica, const struct replica_event *event);
+
+/** Note what the own journal has. */
+void leader_durable(struct replica *replica);
+
+/** Look around: who is in reach, who has been silent. */
+void leader_time(struct replica *replica, uint64_t now_ns);
+
+/** Begin to hand over. */
+void leader_hand_over(struct replica *replica, const struct replica_event *event);
+
+/** Commit what W voters have, and hand over if the successor is level. */
+void leader_advance(struct replica *replica);
+
+/* -- progress.c -- */
+
+/** Begin anew with all followers. */
+void progress_begin(struct replica *replica, uint64_t now_ns);
+
+/** Send every follower what it may be sent. */
+void progress_send(struct replica *replica, uint64_t now_ns);
+
+/** Note what was sent to a follower, and send it more. */
+void progress_sent(struct replica *replica, const struct replica_event *event);
+
+/** Note what @member has, or where to try next. */
+void progress_answer(struct replica *replica, const struct replica_event *event, int32_t member);
+
+/** Ask followers again that have been silent for too long. */
+void progress_time(struct replica *replica, uint64_t now_ns);
+
+/* -- follower.c -- */
+
+/** Take what @member sent, if it leads: see the opening comment of follower.c. */
+void follower_append(struct replica *replica, const struct replica_event *event, int32_t member);
+
+/** Note that a leader is alive. */
+void follower_live(struct replica *replica, const struct replica_event *event);
+
+/** Acknowledge what has become durable. */
+void follower_durable(struct replica *replica);
+
+#endif /* REPLICATION_INNER_H */

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replication/leader - opening an epoch, committing, and letting go.
+ *
+ *     elected -> OPEN: a control batch of its own epoch -> sent, like all that follows
+ *             -> durable on W voters: committed, and with it everything below
+ *
+ * The opening batch is why a new leader need not wait for a proposal to learn what of its
+ * inheritance is committed: entries of older epochs never commit by counting (RPL-6, see
+ * quorum/commit.h), they commit below an own one.
+ *
+ * The leader counts itself like any other voter, by what its own journal has durable, and may
+ * commit before that: two followers' disks of W = 2 are enough. It lets go when it hears of a
+ * higher epoch, when its round reached too few for a minimum timeout (it could commit nothing, or
+ * another leads), or when it has handed over. Handing over is: take no more proposals, wait until
+ * the successor is level, tell it to stand at once. From then on no lease is believed in this
+ * epoch, since that vote may pass the voters' patience.
+ */
+#include "replication/inner.h"
+
+void leader_begin(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->promise_durable == replica->promise); /* RPL-2 */
+    ASSERT(node_id_equal(epoch_node(replica->promise), replica->self.from.node));
+
+    replica_become(replica, REPLICA_LEADER, now_ns);
+    replica->opening = -1;
+    replica->leading_ns = now_ns;
+    replica->successor = QUORUM_NO_MEMBER;
+    replica->has_handed_over = false;
+    replica->failures = 0;
+    for (int32_t member = 0; member < QUORUM_MEMBERS_MAX; member++) {
+        replica->matches[member] = QUORUM_END_UNKNOWN;
+        replica->confirmed_ns[member] = 0;
+    }
+    progress_begin(replica, now_ns);
+    effect_add(replica, REPLICA_EFFECT_OPEN)->epoch = replica->promise;
+}
+
+void leader_advance(struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->opening <= replica->epochs.offset_end);
+
+    if (replica->opening >= 0) { /* RPL-6 */
+        replica_commit(replica, quorum_commit_end(&replica->set, replica->matches, replica->opening,
+                                                  replica->committed));
+    }
+    bool is_level = replica->successor != QUORUM_NO_MEMBER && !replica->has_handed_over &&
+                    replica->matches[replica->successor] == replica->epochs.offset_end;
+    if (is_level) {
+        replica->has_handed_over = true;
+        (void)effect_send(replica, replica->successor, REPLICA_HAND_OVER, replica->promise);
+    }
+}
+
+void leader_appended(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(event->offset_end > replica->epochs.offset_end);
+    ASSERT(event->epoch == EPOCH_NONE || event->epoch == replica->promise);
+
+    if (replica->opening < 0) {
+        replica->opening = replica->epochs.offset_end;
+    }
+    epochs_append(&replica->epochs, replica->promise, event->offset_end);
+    progress_send(replica, event->now_ns);
+}
+
+void leader_durable(struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->durable <= replica->epochs.offset_end);
+
+    if (replica->number != QUORUM_NO_MEMBER) {
+        replica->matches[replica->number] = replica->durable;
+    }
+    leader_advance(replica);
+}
+
+static uint64_t reach_since_ns(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(now_ns >= replica->leading_ns);
+
+    if (replica->number != QUORUM_NO_MEMBER) {
+        replica->confirmed_ns[replica->number] = now_ns;
+    }
+    uint64_t since_ns = quorum_reach_since_ns(&replica->set, replica->confirmed_ns);
+    return since_ns > replica->leading_ns ? since_ns : replica->leading_ns;
+}
+
+void leader_time(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->timeout_ns > 0);
+
+    if (now_ns > reach_since_ns(replica, now_ns) + replica->timeout_ns) {
+        replica_become(replica, REPLICA_FOLLOWER, now_ns);
+        return;
+    }
+    bool is_late = replica->successor != QUORUM_NO_MEMBER &&
+                   now_ns > replica->patient_ns + replica->timeout_ns;
+    if (is_late) {
+        replica->successor = QUORUM_NO_MEMBER; /* It did not come to it: proposals again. */
+    }
+    progress_time(replica, now_ns);
+}
+
+void leader_hand_over(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(event->kind == REPLICA_EVENT_HAND_OVER);
+    ASSERT(event->now_ns >= replica->live_ns);
+
+    bool is_possible = replica->role == REPLICA_LEADER && !replica->has_handed_over &&
+                       replica->opening >= 0 && event->member >= 0 &&
+                       event->member < replica->set.member_count &&
+                       event->member != replica->number;
+    if (is_possible) {
+        replica->successor = event->member;
+        replica->patient_ns = event->now_ns;
+        leader_advance(replica);
+    }
+}

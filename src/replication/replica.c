@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replication/replica - the step: fencing, roles, and when to be called again.
+ */
+#include "replication/replica.h"
+
+#include "replication/inner.h"
+
+enum {
+    /* Of the minimum timeout: how often a leader looks around, and how far apart the voters stand.
+     */
+    LEADER_TIMES = 4,
+    STAGGER_TIMES = 8,
+
+    /* Patience doubles so often with each election that came to nothing. */
+    BACK_OFF_MAX = 6,
+
+    /* A lease is believed for all but this part of a timeout: clocks drift. */
+    LEASE_MARGIN = 8,
+};
+
+/* -- Effects -- */
+
+struct replica_effect *effect_add(struct replica *replica, enum replica_effect_kind kind)
+{
+    ASSERT(replica->effect_count < REPLICA_EFFECTS_MAX);
+    ASSERT(replica->role != REPLICA_STOPPED);
+
+    struct replica_effect *effect = &replica->effects[replica->effect_count++];
+    effect->kind = kind;
+    effect->member = QUORUM_NO_MEMBER;
+    effect->epoch = EPOCH_NONE;
+    effect->offset = -1;
+    return effect;
+}
+
+struct replica_message *effect_send(struct replica *replica,
+                                    int32_t member,
+                                    enum replica_message_kind kind,
+                                    int32_t epoch)
+{
+    ASSERT(member >= 0 && member < replica->set.member_count);
+    ASSERT(member != replica->number);
+
+    struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_SEND);
+    effect->member = member;
+    effect->message =
+        (struct replica_message){.kind = kind, .epoch = epoch, .promise = replica->promise_durable};
+    return &effect->message;
+}
+
+/* -- Changes of state -- */
+
+static void jitter_draw(struct replica *replica)
+{
+    ASSERT(replica->timeout_ns > 0);
+    ASSERT(replica->number >= QUORUM_NO_MEMBER);
+
+    uint32_t doublings = replica->failures < BACK_OFF_MAX ? replica->failures : BACK_OFF_MAX;
+    uint64_t stagger_ns = (uint64_t)(replica->number + 1) * (replica->timeout_ns / STAGGER_TIMES);
+    replica->jitter_ns = stagger_ns + prng_below(&replica->prng, replica->timeout_ns << doublings);
+}
+
+void replica_become(struct replica *replica, enum replica_role role, uint64_t now_ns)
+{
+    ASSERT(replica->role != REPLICA_STOPPED);
+    ASSERT(role != REPLICA_LEADER || replica->role == REPLICA_CANDIDATE);
+
+    if (replica->role != role) {
+        effect_add(replica, REPLICA_EFFECT_ROLE);
+    }
+    replica->role = role;
+    replica->leader = QUORUM_NO_MEMBER;
+    replica->patient_ns = now_ns;
+    jitter_draw(replica);
+}
+
+void replica_promise(struct replica *replica, int32_t epoch, uint64_t now_ns)
+{
+    ASSERT(epoch > replica->promise); /* RPL-1 */
+    ASSERT(epoch_is_valid(epoch));
+
+    replica->promise = epoch;
+    replica->alike = QUORUM_END_UNKNOWN;
+    replica->answered = QUORUM_END_UNKNOWN;
+    replica->owes_answer = false;
+    replica->owes_fork = false;
+    replica->owes_ballot = false;
+    replica->candidate = QUORUM_NO_MEMBER;
+    replica_become(replica, REPLICA_FOLLOWER, now_ns);
+    effect_add(replica, REPLICA_EFFECT_PROMISE)->epoch = epoch;
+}
+
+void replica_commit(struct replica *replica, int64_t offset)
+{
+    ASSERT(offset <= replica->epochs.offset_end);
+    ASSERT(replica->committed >= 0);
+
+    if (offset > replica->committed) {
+        replica->committed = offset;
+        effect_add(replica, REPLICA_EFFECT_COMMIT)->offset = offset;
+    }
+}
+
+void replica_stop(struct replica *replica, int32_t epoch, int64_t offset)
+{
+    ASSERT(offset < replica->committed); /* RPL-4 */
+    ASSERT(replica->role != REPLICA_STOPPED);
+
+    struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_STOP);
+    effect->epoch = epoch;
+    effect->offset = offset;
+    replica->role = REPLICA_STOPPED;
+}
+
+void replica_init(struct replica *replica, const struct replica_start *start)
+{
+    ASSERT(start->timeout_ns >= STAGGER_TIMES);
+    ASSERT(start->committed <= start->epochs.offset_end);
+    ASSERT(start->promise >= epochs_position(&start->epochs).epoch);
+
+    *replica = (struct replica){
+        .self = start->self,
+        .prng = prng_of(start->seed, 1),
+        .epochs = start->epochs,
+        .durable = start->epochs.offset_end,
+        .committed = start->committed,
+        .promise = start->promise,
+        .promise_durable = start->promise,
+        .timeout_ns = start->timeout_ns,
+        .live_ns = start->now_ns, /* RPL-7: as if a leader had just been heard. */
+        .patient_ns = start->now_ns,
+        .leader = QUORUM_NO_MEMBER,
+        .alike = QUORUM_END_UNKNOWN,
+        .answered = QUORUM_END_UNKNOWN,
+        .candidate = QUORUM_NO_MEMBER,
+        .successor = QUORUM_NO_MEMBER,
+        .opening = -1,
+    };
+    quorum_set_init(&replica->set, start->config, start->config_next);
+    replica->number = quorum_set_find(&replica->set, &start->self.from);
+    jitter_draw(replica);
+    if (MUTANT(lease_survives_restart)) {
+        replica->live_ns -= replica->timeout_ns;
+    }
+    bool is_alone = replica->set.member_count == 1 && replica->number == 0;
+    replica->deadline_ns = is_alone ? start->now_ns : UINT64_MAX;
+    if (!is_alone && replica->number != QUORUM_NO_MEMBER) {
+        replica->deadline_ns = start->now_ns + replica->timeout_ns + replica->jitter_ns;
+    }
+}
+
+/* -- Messages -- */
+
+/* Whether @message can only come from who leads its epoch, or stands for it, and does not. */
+static bool is_forged(const struct replica_message *message, const struct quorum_member *from)
+{
+    ASSERT(message->kind < REPLICA_MESSAGE_KINDS);
+    ASSERT(from->node.value > 0);
+
+    bool is_leaders = message->kind == REPLICA_PREVOTE || message->kind == REPLICA_VOTE ||
+                      message->kind == REPLICA_APPEND || message->kind == REPLICA_HAND_OVER;
+    return is_leaders && (!epoch_is_valid(message->epoch) ||
+                          !node_id_equal(epoch_node(message->epoch), from->node));
+}
+
+static void take_hand_over(struct replica *replica,
+                           const struct replica_event *event,
+                           int32_t member)
+{
+    ASSERT(event->message->kind == REPLICA_HAND_OVER);
+    ASSERT(member != replica->number);
+
+    bool is_from_leader = event->message->epoch == replica->promise &&
+                          replica->role == REPLICA_FOLLOWER && replica->leader == member;
+    if (is_from_leader) {
+        candidate_succeed(replica, event->message->epoch, event->now_ns);
+    }
+}
+
+static void take_message(struct replica *replica, const struct replica_event *event)
+{
+    const struct replica_message *message = event->message;
+    ASSERT(message->kind > REPLICA_MESSAGE_NONE && message->kind < REPLICA_MESSAGE_KINDS);
+
+    int32_t member = quorum_set_find(&replica->set, &event->from->from);
+    bool is_ours = log_id_equal(&event->from->log, &replica->self.log) &&
+                   member != QUORUM_NO_MEMBER && member != replica->number;
+    bool is_credible =
+        message->epoch <= replica->promise || epoch_is_credible(message->epoch, replica->promise);
+    if (!is_ours || !is_credible || is_forged(message, &event->from->from)) {
+        return;
+    }
+    if (message->promise > replica->epoch_seen) {
+        replica->epoch_seen = message->promise;
+    }
+    bool is_overtaken = replica->role == REPLICA_LEADER && message->promise > replica->promise &&
+                        message->epoch == replica->promise && !MUTANT(refused_leader_goes_on);
+    if (is_overtaken) { /* RPL-1: a refusal is enough. */
+        replica_become(replica, REPLICA_FOLLOWER, event->now_ns);
+        return;
+    }
+    switch (message->kind) {
+    case REPLICA_PREVOTE:
+        voter_prevote(replica, event, member);
+        return;
+    case REPLICA_VOTE:
+        voter_vote(replica, event, member);
+        return;
+    case REPLICA_PREVOTE_ANSWER:
+    case REPLICA_VOTE_ANSWER:
+        candidate_answer(replica, event, member);
+        return;
+    case REPLICA_APPEND:
+        follower_append(replica, event, member);
+        return;
+    case REPLICA_APPEND_ANSWER:
+        progress_answer(replica, event, member);
+        return;
+    case REPLICA_HAND_OVER:
+        take_hand_over(replica, event, member);
+        return;
+    case REPLICA_TAIL:
+    case REPLICA_TAIL_ANSWER:
+    case REPLICA_MESSAGE_NONE:
+    case REPLICA_MESSAGE_KINDS:
+        return;
+    }
+}
+
+/* -- The step -- */
+
+static void take_durable(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(event->offset_end <= replica->epochs.offset_end);
+    ASSERT(event->epoch <= replica->promise);
+    ASSERT(replica->promise_durable <= replica->promise);
+
+    if (event->offset_end > replica->durable) {
+        replica->durable = event->offset_end;
+    }
+    if (event->epoch > replica->promise_durable) {
+        replica->promise_durable = event->epoch;
+    }
+    voter_durable(replica);
+    candidate_durable(replica, event->now_ns);
+    follower_durable(replica);
+    if (replica->role == REPLICA_LEADER) {
+        leader_durable(replica);
+    }
+}
+
+static void take_time(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->role != REPLICA_STOPPED);
+    ASSERT(now_ns >= replica->live_ns);
+
+    if (now_ns < replica->deadline_ns) {
+        return;
+    }
+    if (replica->role == REPLICA_LEADER) {
+        leader_time(replica, now_ns);
+    } else if (replica->number != QUORUM_NO_MEMBER) {
+        candidate_begin(replica, now_ns);
+    }
+}
+
+static void take_confirmed(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(event->member >= 0 && event->member < replica->set.member_count);
+
+    bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise;
+    if (is_ours && event->sent_ns > replica->confirmed_ns[event->member]) {
+        replica->confirmed_ns[event->member] = event->sent_ns;
+    }
+}
+
+/* Say when to be called again. */
+static void deadline_set(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->timeout_ns > 0);
+
+    if (replica->role == REPLICA_STOPPED || replica->number == QUORUM_NO_MEMBER) {
+        replica->deadline_ns = UINT64_MAX;
+    } else if (replica->role == REPLICA_LEADER) {
+        if (replica->deadline_ns <= now_ns || replica->leading_ns == now_ns) {
+            replica->deadline_ns = now_ns + replica->timeout_ns / LEADER_TIMES;
+        }
+    } else {
+        replica->deadline_ns = replica->patient_ns + replica->timeout_ns + replica->jitter_ns;
+    }
+}
+
+void replica_step(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(event->kind <= REPLICA_EVENT_HAND_OVER);
+
+    replica->effect_count = 0;
+    if (replica->role == REPLICA_STOPPED) {
+        return;
+    }
+    ASSERT(replica->committed <= replica->epochs.offset_end);
+    switch (event->kind) {
+    case REPLICA_EVENT_TIME:
+        take_time(replica, event->now_ns);
+        break;
+    case REPLICA_EVENT_MESSAGE:
+        take_message(replica, event);
+        break;
+    case REPLICA_EVENT_APPENDED:
+        leader_appended(replica, event);
+        break;
+    case REPLICA_EVENT_SENT:
+        progress_sent(replica, event);
+        break;
+    case REPLICA_EVENT_DURABLE:
+        take_durable(replica, event);
+        break;
+    case REPLICA_EVENT_LIVE:
+        follower_live(replica, event);
+        break;
+    case REPLICA_EVENT_CONFIRMED:
+        take_confirmed(replica, event);
+        break;
+    case REPLICA_EVENT_HAND_OVER:
+        leader_hand_over(replica, event);
+        break;
+    }
+    deadline_set(replica, event->now_ns);
+    ASSERT(replica->durable <= replica->epochs.offset_end);
+}
+
+bool replica_takes_proposals(const struct replica *replica)
+{
+    ASSERT(replica->set.member_count > 0);
+
+    return replica->role == REPLICA_LEADER && replica->opening >= 0 &&
+           replica->successor == QUORUM_NO_MEMBER;
+}
+
+bool replica_lease_holds(const struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->set.member_count > 0);
+
+    bool may_hold = replica->role == REPLICA_LEADER && !replica->has_handed_over &&
+                    replica->opening >= 0 && replica->committed > replica->opening;
+    if (!may_hold) {
+        return false;
+    }
+    uint64_t confirmed_ns[QUORUM_MEMBERS_MAX];
+    memcpy(confirmed_ns, replica->confirmed_ns, sizeof confirmed_ns);
+    if (replica->number != QUORUM_NO_MEMBER) {
+        confirmed_ns[replica->number] = now_ns;
+    }
+    uint64_t since_ns = quorum_lease_since_ns(&replica->set, confirmed_ns);
+    uint64_t length_ns = replica->timeout_ns - replica->timeout_ns / LEASE_MARGIN;
+    return since_ns > 0 && now_ns < since_ns + length_ns;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * replication/paper - a cluster on paper: the core of each replica is real, all else is an array.
+ *
+ * A record is one number. A node has a log in memory and an image of what would survive a crash;
+ * between them stands its journal, a queue of things done that become durable in their order. The
+ * network is a bag of messages, of which any may be taken next, twice or never. One seed decides
+ * all of it. What the protocol promises is checked as it happens:
+ *
+ *   - an offset that was committed anywhere holds the same record everywhere it is committed
+ *   - whoever opens an epoch has all that was committed, and nobody else opened it
+ *   - at a leader's commit, W voters of each configuration have the record in their images
+ *   - no replica is ever told to cut what is committed
+ *   - while a lease holds, nobody else opens an epoch
+ *
+ * A violation ends the test with the seed, and the history of the last steps.
+ */
+#ifndef REPLICATION_PAPER_H
+#define REPLICATION_PAPER_H
+
+#include "base/prng.h"
+#include "replication/replica.h"
+
+enum {
+    PAPER_NODES_MAX = 5,
+    PAPER_OFFSETS_MAX = 512,
+    PAPER_MESSAGES_MAX = 512,
+    PAPER_OPS_MAX = 512,
+    PAPER_BATCH_MAX = 4,
+    PAPER_EPOCHS_MAX = 128,
+    PAPER_TOLD_MAX = 64,
+};
+
+/* What may happen, each in so many of a thousand steps; what is left is delivery of messages. */
+struct paper_weights {
+    uint32_t time;
+    uint32_t propose;
+    uint32_t flush;
+    uint32_t restart; /* Of a node that is down. */
+    uint32_t lose;
+    uint32_t repeat;
+    uint32_t crash;
+    uint32_t crash_promise; /* Of a node that has just promised. */
+    uint32_t crash_leader;
+    uint32_t cut; /* A link, one way. */
+    uint32_t heal;
+    uint32_t hand_over;
+};
+
+/* What has happened. */
+struct paper_counts {
+    uint64_t steps;
+    uint64_t commits; /* Records, once each. */
+    uint64_t openings;
+    uint64_t truncations;
+    uint64_t crashes;
+    uint64_t rivals; /* Openings while some other believed itself the leader. */
+    uint64_t leases; /* Times that a leader looked, and held one. */
+    uint64_t stops;
+};
+
+struct paper_record {
+    int32_t epoch;
+    uint32_t value;
+};
+
+struct paper_log {
+    struct paper_record records[PAPER_OFFSETS_MAX];
+    int64_t offset_end;
+    int32_t promise;
+};
+
+enum paper_op_kind { PAPER_OP_PROMISE, PAPER_OP_TRUNCATE, PAPER_OP_APPEND };
+
+/* One entry of a journal. */
+struct paper_op {
+    enum paper_op_kind kind;
+    int64_t offset;
+    struct paper_record record;
+};
+
+struct paper_node {
+    struct replica replica;
+    struct epoch_row rows[PAPER_OFFSETS_MAX];
+    struct paper_log log;
+    struct paper_log image;
+    struct paper_op ops[PAPER_OPS_MAX];
+    uint32_t op_count;
+    bool is_up;
+    uint64_t starts;
+};
+
+enum paper_kind { PAPER_MESSAGE, PAPER_LIVE, PAPER_CONFIRM };
+
+struct paper_message {
+    enum paper_kind kind;
+    int32_t from;
+    int32_t to;
+    struct replica_envelope envelope;
+    struct replica_message message;
+    struct paper_record records[PAPER_BATCH_MAX];
+    int32_t epoch;
+    int64_t committed;
+    uint64_t sent_ns;
+};
+
+/* A step that follows from another. */
+struct paper_told {
+    int32_t number;
+    struct replica_event event;
+};
+
+struct paper {
+    uint64_t seed;
+    struct prng prng;
+    struct quorum_config config;
+    struct paper_weights weights;
+    struct paper_counts counts;
+    struct paper_node nodes[PAPER_NODES_MAX];
+    bool cuts[PAPER_NODES_MAX][PAPER_NODES_MAX];
+    struct paper_message messages[PAPER_MESSAGES_MAX];
+    uint32_t message_count;
+    struct paper_told told[PAPER_TOLD_MAX];
+    uint32_t told_count;
+    uint64_t now_ns;
+    uint32_t value_last;
+    struct paper_record committed[PAPER_OFFSETS_MAX];
+    bool is_committed[PAPER_OFFSETS_MAX];
+    int64_t committed_end;
+    int32_t epochs_opened[PAPER_EPOCHS_MAX];
+    uint32_t epoch_count;
+    bool is_settling;
+    const char *violation; /* NULL: none. */
+};
+
+/** Set up a cluster of @count blank nodes under @rules, all up. */
+void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *rules);
+
+/** Return weights of a world without faults. */
+struct paper_weights paper_calm(void);
+
+/** Return weights drawn for @seed: some of the kinds of trouble, each more or less. */
+struct paper_weights paper_drawn(uint64_t seed);
+
+/** Let one thing happen. */
+void paper_step(struct paper *paper);
+
+/** End all faults, and let things happen until everybody has all that is committed and one more
+ * record is. False if that did not come in @steps. */
+bool paper_settle(struct paper *paper, uint64_t steps);
+
+#endif /* REPLICATION_PAPER_H */

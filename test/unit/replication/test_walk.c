@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The core of replication in clusters on paper, under everything that may happen to messages,
+ * journals and nodes: replication/replica.c with replication/voter.c, replication/candidate.c,
+ * replication/leader.c, replication/progress.c and replication/follower.c.
+ */
+#include <stdio.h>
+
+#include "lib/case.h"
+#include "paper.h"
+
+enum { STEPS = 20000, SETTLE_STEPS = 60000 };
+
+static void walk_seed(const struct quorum_rules *rules,
+                      bool is_calm,
+                      uint64_t seed,
+                      struct paper_counts *sum)
+{
+    static struct paper paper;
+    paper_begin(&paper, seed, rules);
+    paper.weights = is_calm ? paper_calm() : paper_drawn(seed);
+    for (int step = 0; step < STEPS && !paper.violation; step++) {
+        paper_step(&paper);
+    }
+    bool is_settled = paper.violation || paper_settle(&paper, SETTLE_STEPS);
+    if (paper.violation || !is_settled) {
+        fail_msg("N %d, W %d, seed %llu, step %llu: %s", rules->voter_count, rules->write_quorum,
+                 (unsigned long long)seed, (unsigned long long)paper.counts.steps,
+                 paper.violation ? paper.violation : "does not settle");
+    }
+    sum->commits += paper.counts.commits;
+    sum->openings += paper.counts.openings;
+    sum->truncations += paper.counts.truncations;
+    sum->crashes += paper.counts.crashes;
+    sum->rivals += paper.counts.rivals;
+    sum->leases += paper.counts.leases;
+}
+
+static void walk(const struct quorum_rules *rules, bool is_calm, uint64_t seeds)
+{
+    struct paper_counts sum = {0};
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        walk_seed(rules, is_calm, seed, &sum);
+    }
+    print_message("# N %d, W %d: %llu commits, %llu openings, %llu cuts, %llu crashes, %llu "
+                  "rivals, %llu leases\n",
+                  rules->voter_count, rules->write_quorum, (unsigned long long)sum.commits,
+                  (unsigned long long)sum.openings, (unsigned long long)sum.truncations,
+                  (unsigned long long)sum.crashes, (unsigned long long)sum.rivals,
+                  (unsigned long long)sum.leases);
+    CHECK(sum.commits > seeds);
+    CHECK(sum.openings >= seeds);
+}
+
+static const struct quorum_rules all_rules[] = {
+    {.voter_count = 1, .write_quorum = 1, .read_quorum = 1},
+    {.voter_count = 2, .write_quorum = 2, .read_quorum = 1},
+    {.voter_count = 3, .write_quorum = 1, .read_quorum = 3},
+    {.voter_count = 3, .write_quorum = 2, .read_quorum = 2},
+    {.voter_count = 3, .write_quorum = 3, .read_quorum = 1},
+    {.voter_count = 4, .write_quorum = 3, .read_quorum = 2},
+    {.voter_count = 5, .write_quorum = 3, .read_quorum = 3},
+    {.voter_count = 5, .write_quorum = 4, .read_quorum = 2},
+};
+
+static void walk_all(bool is_calm, uint64_t seeds)
+{
+    for (size_t index = 0; index < sizeof all_rules / sizeof all_rules[0]; index++) {
+        walk(&all_rules[index], is_calm, case_scale(seeds));
+    }
+}
+
+TEST(replica, keeps_its_promises_in_calm_weather)
+{
+    walk_all(true, 20);
+}
+
+TEST(replica, keeps_its_promises_in_all_weathers)
+{
+    walk_all(false, 1000);
+}
