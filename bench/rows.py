@@ -4,7 +4,7 @@
 A row is one promise of docs/promises.md; an entry is one figure of it. Fields of an entry:
 
     row       the promise, or "machine" and "peers" for what the others are read against, or "scrub"
-              for what it costs, of which nothing is promised
+              and "core" (the decisions of replication) for what they cost
     case      the figure's name, as printed
     program   bench/<program>.c; its case has the same name, unless program_case says another
     figure    the line to take when the case prints several; the case's name if left out
@@ -138,6 +138,7 @@ ROWS = [
     entry("scrub", "always, p99.9 under a scrub of 32 MiB/s", "bench_scrub",
           program_case="always, median append under a scrub of 32 MiB/s",
           figure="always, p99.9 under a scrub of 32 MiB/s"),
+    entry("core", "append to commit, 3 replicas, no I/O", "bench_replica", "value>5000000"),
     entry("P12", "always, 1000 partitions, 64 appenders, 100 B", "bench_partitions", "<=1.2"),
     entry("P12", "always, 1000 partitions, 40000 records/s, p50", "bench_partitions", "<=1.2"),
 ]
