@@ -275,15 +275,18 @@ static void take_confirmed(struct replica *replica, const struct replica_event *
     }
 }
 
-/* Say when to be called again. */
-static void deadline_set(struct replica *replica, uint64_t now_ns)
+/* Say when to be called again. A leader's deadline moves only when it has looked around: were it
+ * moved by whatever comes after it, a busy leader would never look. */
+static void deadline_set(struct replica *replica, bool has_looked, uint64_t now_ns)
 {
     ASSERT(replica->timeout_ns > 0);
+    ASSERT(replica->role != REPLICA_LEADER || now_ns >= replica->leading_ns);
 
     if (replica->role == REPLICA_STOPPED || replica->number == QUORUM_NO_MEMBER) {
         replica->deadline_ns = UINT64_MAX;
     } else if (replica->role == REPLICA_LEADER) {
-        if (replica->deadline_ns <= now_ns || replica->leading_ns == now_ns) {
+        bool is_over = has_looked && replica->deadline_ns <= now_ns;
+        if (is_over || replica->leading_ns == now_ns) {
             replica->deadline_ns = now_ns + replica->timeout_ns / LEADER_TIMES;
         }
     } else {
@@ -326,7 +329,7 @@ void replica_step(struct replica *replica, const struct replica_event *event)
         leader_hand_over(replica, event);
         break;
     }
-    deadline_set(replica, event->now_ns);
+    deadline_set(replica, event->kind == REPLICA_EVENT_TIME, event->now_ns);
     ASSERT(replica->durable <= replica->epochs.offset_end);
 }
 

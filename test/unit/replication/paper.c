@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * replication/paper - carrying out effects, and choosing what happens next.
+ * replication/paper - nodes, journals, messages, and the carrying out of effects.
  */
 #include "paper.h"
 
 #include <string.h>
-
-#define TIMEOUT_NS UINT64_C(1000000)
 
 static void violate(struct paper *paper, const char *what)
 {
@@ -64,16 +62,15 @@ static void ops_flush(struct paper_node *node, uint32_t count)
     memmove(node->ops, node->ops + count, node->op_count * sizeof node->ops[0]);
 }
 
-static bool drawn(struct paper *paper, uint32_t weight)
+bool paper_chance(struct paper *paper, uint32_t weight)
 {
     return prng_below(&paper->prng, 1000) < weight;
 }
 
-static void crash(struct paper *paper, int32_t number)
+void paper_crash(struct paper *paper, int32_t number, uint32_t op_count)
 {
     struct paper_node *node = &paper->nodes[number];
-    ops_flush(node,
-              (uint32_t)prng_below(&paper->prng, node->op_count + 1)); /* Some had got there. */
+    ops_flush(node, op_count);
     node->op_count = 0;
     node->is_up = false;
     paper->counts.crashes++;
@@ -91,7 +88,8 @@ static struct paper_message *post(struct paper *paper,
         paper->messages[lost] = paper->messages[--paper->message_count];
     }
     struct paper_message *message = &paper->messages[paper->message_count++];
-    *message = (struct paper_message){.kind = kind, .from = from, .to = to};
+    *message = (struct paper_message){
+        .kind = kind, .number = ++paper->message_last, .from = from, .to = to};
     message->envelope = paper->nodes[from].replica.self;
     return message;
 }
@@ -195,7 +193,10 @@ static void send_batches(struct paper *paper, int32_t number, const struct repli
     struct paper_message *message = post(paper, PAPER_MESSAGE, number, effect->member);
     message->message = effect->message;
     struct replica_batches *batches = &message->message.as.batches;
-    int64_t count = 1 + (int64_t)prng_below(&paper->prng, PAPER_BATCH_MAX);
+    int64_t count = PAPER_BATCH_MAX;
+    if (!paper->is_scripted) {
+        count = 1 + (int64_t)prng_below(&paper->prng, PAPER_BATCH_MAX);
+    }
     int64_t end = batches->before.end + count;
     batches->offset_end = end < batches->offset_end ? end : batches->offset_end;
     for (int64_t offset = batches->before.end; offset < batches->offset_end; offset++) {
@@ -280,13 +281,13 @@ static void step(struct paper *paper,
         has_promised |= effect->kind == REPLICA_EFFECT_PROMISE;
         carry_out(paper, number, effect, message, &committed);
     }
-    if (has_promised && drawn(paper, paper->weights.crash_promise)) {
-        crash(paper, number);
+    if (has_promised && paper_chance(paper, paper->weights.crash_promise)) {
+        paper_crash(paper, number, (uint32_t)prng_below(&paper->prng, node->op_count + 1));
     }
 }
 
 /* Tell node @number @event, and all nodes what follows from it. */
-static void tell(struct paper *paper,
+void paper_tell(struct paper *paper,
                  int32_t number,
                  struct replica_event event,
                  const struct paper_message *message)
@@ -307,7 +308,7 @@ static void tell(struct paper *paper,
 
 /* -- What happens -- */
 
-static void start(struct paper *paper, int32_t number)
+void paper_start(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
     node->log = node->image;
@@ -320,7 +321,7 @@ static void start(struct paper *paper, int32_t number)
         .promise = node->log.promise,
         .epochs = {.rows = node->rows, .count_max = PAPER_OFFSETS_MAX},
         .config = &paper->config,
-        .timeout_ns = TIMEOUT_NS,
+        .timeout_ns = PAPER_TIMEOUT_NS,
         .seed = prng_next(&paper->prng),
         .now_ns = paper->now_ns,
     };
@@ -330,20 +331,20 @@ static void start(struct paper *paper, int32_t number)
     replica_init(&node->replica, &start);
 }
 
-static void flush(struct paper *paper, int32_t number)
+void paper_flush(struct paper *paper, int32_t number, uint32_t op_count)
 {
     struct paper_node *node = &paper->nodes[number];
     if (node->op_count == 0) {
         return;
     }
-    ops_flush(node, 1 + (uint32_t)prng_below(&paper->prng, node->op_count));
+    ops_flush(node, op_count);
     struct replica_event event = {.kind = REPLICA_EVENT_DURABLE,
                                   .offset_end = durable_end(node),
                                   .epoch = node->image.promise};
-    tell(paper, number, event, NULL);
+    paper_tell(paper, number, event, NULL);
 }
 
-static void deliver(struct paper *paper, uint64_t index, bool is_kept)
+void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
 {
     struct paper_message message = paper->messages[index];
     if (!is_kept) {
@@ -354,7 +355,7 @@ static void deliver(struct paper *paper, uint64_t index, bool is_kept)
         return;
     }
     if (message.kind == PAPER_MESSAGE) {
-        tell(paper, message.to,
+        paper_tell(paper, message.to,
              (struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
                                     .from = &message.envelope,
                                     .message = &message.message},
@@ -362,7 +363,7 @@ static void deliver(struct paper *paper, uint64_t index, bool is_kept)
         return;
     }
     bool is_live = message.kind == PAPER_LIVE;
-    tell(paper, message.to,
+    paper_tell(paper, message.to,
          (struct replica_event){.kind = is_live ? REPLICA_EVENT_LIVE : REPLICA_EVENT_CONFIRMED,
                                 .member = message.from,
                                 .epoch = message.epoch,
@@ -379,7 +380,7 @@ static void deliver(struct paper *paper, uint64_t index, bool is_kept)
     }
 }
 
-static void beat(struct paper *paper, int32_t number)
+void paper_beat(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
     for (int32_t other = 0; other < paper->config.rules.voter_count; other++) {
@@ -392,135 +393,21 @@ static void beat(struct paper *paper, int32_t number)
     }
 }
 
-static void time_pass(struct paper *paper)
-{
-    paper->now_ns += 1 + prng_below(&paper->prng, TIMEOUT_NS / 20);
-    for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
-        struct paper_node *node = &paper->nodes[number];
-        if (node->is_up && replica_deadline_ns(&node->replica) <= paper->now_ns) {
-            tell(paper, number, (struct replica_event){.kind = REPLICA_EVENT_TIME}, NULL);
-        }
-        if (node->is_up && node->replica.role == REPLICA_LEADER &&
-            prng_below(&paper->prng, 4) == 0) {
-            beat(paper, number);
-        }
-        paper->counts.leases += node->is_up && replica_lease_holds(&node->replica, paper->now_ns);
-    }
-}
-
-static void propose(struct paper *paper, int32_t number)
+bool paper_propose(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
     bool has_room =
         node->log.offset_end < (paper->is_settling ? PAPER_OFFSETS_MAX : PAPER_OFFSETS_MAX / 2);
-    if (node->is_up && has_room && replica_takes_proposals(&node->replica)) {
-        journal(paper, node,
-                (struct paper_op){PAPER_OP_APPEND,
-                                  node->log.offset_end,
-                                  {node->replica.promise, ++paper->value_last}});
-        tell(paper, number,
-             (struct replica_event){.kind = REPLICA_EVENT_APPENDED,
-                                    .offset_end = node->log.offset_end},
-             NULL);
+    if (!node->is_up || !has_room || !replica_takes_proposals(&node->replica)) {
+        return false;
     }
-}
-
-static void trouble(struct paper *paper, int32_t number)
-{
-    struct paper_node *node = &paper->nodes[number];
-    int32_t other = (int32_t)prng_below(&paper->prng, (uint64_t)paper->config.rules.voter_count);
-    bool is_leader = node->replica.role == REPLICA_LEADER;
-    uint32_t crash_weight = is_leader ? paper->weights.crash_leader : paper->weights.crash;
-    if (node->is_up && drawn(paper, crash_weight)) {
-        crash(paper, number);
-    }
-    if (drawn(paper, paper->weights.cut) && other != number) {
-        paper->cuts[number][other] = true;
-    }
-    if (drawn(paper, paper->weights.heal)) {
-        memset(paper->cuts, 0, sizeof paper->cuts);
-    }
-    if (drawn(paper, paper->weights.hand_over) && node->is_up && other != number) {
-        tell(paper, number,
-             (struct replica_event){.kind = REPLICA_EVENT_HAND_OVER, .member = other}, NULL);
-    }
-}
-
-void paper_step(struct paper *paper)
-{
-    paper->counts.steps++;
-    int32_t number = (int32_t)prng_below(&paper->prng, (uint64_t)paper->config.rules.voter_count);
-    trouble(paper, number);
-    if (!paper->nodes[number].is_up) {
-        if (drawn(paper, paper->weights.restart)) {
-            start(paper, number);
-        }
-        return;
-    }
-    if (drawn(paper, paper->weights.time)) {
-        time_pass(paper);
-    } else if (drawn(paper, paper->weights.propose)) {
-        propose(paper, number);
-    } else if (drawn(paper, paper->weights.flush)) {
-        flush(paper, number);
-    } else if (paper->message_count > 0) {
-        uint64_t index = prng_below(&paper->prng, paper->message_count);
-        if (drawn(paper, paper->weights.lose)) {
-            paper->messages[index] = paper->messages[--paper->message_count];
-        } else {
-            deliver(paper, index, drawn(paper, paper->weights.repeat));
-        }
-    }
-}
-
-struct paper_weights paper_calm(void)
-{
-    return (struct paper_weights){.time = 60, .propose = 20, .flush = 250, .restart = 50};
-}
-
-struct paper_weights paper_drawn(uint64_t seed)
-{
-    struct prng prng = prng_of(seed, 2);
-    struct paper_weights weights = paper_calm();
-    weights.time = 20 + (uint32_t)prng_below(&prng, 100);
-    weights.flush = 10 + (uint32_t)prng_below(&prng, 300);
-    weights.restart = 5 + (uint32_t)prng_below(&prng, 200);
-    uint32_t *troubles[] = {&weights.lose,          &weights.repeat,       &weights.crash,
-                            &weights.crash_promise, &weights.crash_leader, &weights.cut,
-                            &weights.heal,          &weights.hand_over};
-    static const uint32_t most[] = {200, 200, 4, 400, 10, 8, 8, 4};
-    for (size_t kind = 0; kind < sizeof most / sizeof most[0]; kind++) {
-        *troubles[kind] = (uint32_t)prng_below(&prng, 2 * most[kind] + 1);
-        *troubles[kind] = *troubles[kind] > most[kind] ? 0 : *troubles[kind];
-    }
-    weights.heal += 1;
-    return weights;
-}
-
-static bool is_settled(const struct paper *paper, uint64_t commits)
-{
-    bool is_level = paper->counts.commits > commits;
-    for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
-        const struct paper_node *node = &paper->nodes[number];
-        is_level = is_level && node->is_up && node->replica.committed == paper->committed_end;
-    }
-    return is_level;
-}
-
-bool paper_settle(struct paper *paper, uint64_t steps)
-{
-    paper->weights = paper_calm();
-    paper->is_settling = true;
-    memset(paper->cuts, 0, sizeof paper->cuts);
-    paper->message_count = 0;
-    uint64_t commits = paper->counts.commits;
-    for (uint64_t step = 0; step < steps; step++) {
-        paper_step(paper);
-        if (is_settled(paper, commits)) {
-            return true;
-        }
-    }
-    return false;
+    struct paper_record record = {node->replica.promise, ++paper->value_last};
+    journal(paper, node, (struct paper_op){PAPER_OP_APPEND, node->log.offset_end, record});
+    paper_tell(
+        paper, number,
+        (struct replica_event){.kind = REPLICA_EVENT_APPENDED, .offset_end = node->log.offset_end},
+        NULL);
+    return true;
 }
 
 void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *rules)
@@ -528,13 +415,13 @@ void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *
     memset(paper, 0, sizeof *paper);
     paper->seed = seed;
     paper->prng = prng_of(seed, 1);
-    paper->now_ns = TIMEOUT_NS;
+    paper->now_ns = PAPER_TIMEOUT_NS;
     paper->config.rules = *rules;
     for (int32_t number = 0; number < rules->voter_count; number++) {
         paper->config.voters[number] =
             (struct quorum_member){.node = {number + 1}, .storage = {{(uint8_t)(number + 1)}}};
     }
     for (int32_t number = 0; number < rules->voter_count; number++) {
-        start(paper, number);
+        paper_start(paper, number);
     }
 }

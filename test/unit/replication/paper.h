@@ -21,6 +21,8 @@
 #include "base/prng.h"
 #include "replication/replica.h"
 
+#define PAPER_TIMEOUT_NS UINT64_C(1000000)
+
 enum {
     PAPER_NODES_MAX = 5,
     PAPER_OFFSETS_MAX = 512,
@@ -94,6 +96,7 @@ enum paper_kind { PAPER_MESSAGE, PAPER_LIVE, PAPER_CONFIRM };
 
 struct paper_message {
     enum paper_kind kind;
+    uint64_t number; /* In the order of sending. */
     int32_t from;
     int32_t to;
     struct replica_envelope envelope;
@@ -120,6 +123,7 @@ struct paper {
     bool cuts[PAPER_NODES_MAX][PAPER_NODES_MAX];
     struct paper_message messages[PAPER_MESSAGES_MAX];
     uint32_t message_count;
+    uint64_t message_last;
     struct paper_told told[PAPER_TOLD_MAX];
     uint32_t told_count;
     uint64_t now_ns;
@@ -130,11 +134,44 @@ struct paper {
     int32_t epochs_opened[PAPER_EPOCHS_MAX];
     uint32_t epoch_count;
     bool is_settling;
+    bool is_scripted;      /* Nothing is drawn that a reader would have to guess. */
     const char *violation; /* NULL: none. */
 };
 
 /** Set up a cluster of @count blank nodes under @rules, all up. */
 void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *rules);
+
+/* -- What can happen -- */
+
+/** Tell node @number @event, and all nodes what follows from it. @message: whose batches it takes,
+ * or NULL. */
+void paper_tell(struct paper *paper,
+                int32_t number,
+                struct replica_event event,
+                const struct paper_message *message);
+
+/** Start node @number, which is down, from its image. */
+void paper_start(struct paper *paper, int32_t number);
+
+/** Let node @number fall, when the first @op_count entries of its journal had got to its image. */
+void paper_crash(struct paper *paper, int32_t number, uint32_t op_count);
+
+/** Let the first @op_count entries of node @number's journal become durable, and tell it. */
+void paper_flush(struct paper *paper, int32_t number, uint32_t op_count);
+
+/** Deliver message @index, which stays in the bag if it @is_kept. */
+void paper_deliver(struct paper *paper, uint64_t index, bool is_kept);
+
+/** Let node @number, which leads, tell everybody that it is alive. */
+void paper_beat(struct paper *paper, int32_t number);
+
+/** Propose a record to node @number. False: it is not taken. */
+bool paper_propose(struct paper *paper, int32_t number);
+
+/* -- Random walks: paper_walk.c -- */
+
+/** Return whether what happens @weight times of a thousand happens now. */
+bool paper_chance(struct paper *paper, uint32_t weight);
 
 /** Return weights of a world without faults. */
 struct paper_weights paper_calm(void);
