@@ -88,8 +88,10 @@ static struct paper_message *post(struct paper *paper,
         paper->messages[lost] = paper->messages[--paper->message_count];
     }
     struct paper_message *message = &paper->messages[paper->message_count++];
-    *message = (struct paper_message){
-        .kind = kind, .number = ++paper->message_last, .from = from, .to = to};
+    *message = (struct paper_message){.kind = kind,
+                                      .number = ++paper->message_last,
+                                      .from = from,
+                                      .to = to};
     message->envelope = paper->nodes[from].replica.self;
     return message;
 }
@@ -288,9 +290,9 @@ static void step(struct paper *paper,
 
 /* Tell node @number @event, and all nodes what follows from it. */
 void paper_tell(struct paper *paper,
-                 int32_t number,
-                 struct replica_event event,
-                 const struct paper_message *message)
+                int32_t number,
+                struct replica_event event,
+                const struct paper_message *message)
 {
     paper->told_count = 0;
     step(paper, number, event, message);
@@ -356,20 +358,21 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
     }
     if (message.kind == PAPER_MESSAGE) {
         paper_tell(paper, message.to,
-             (struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
-                                    .from = &message.envelope,
-                                    .message = &message.message},
-             &message);
+                   (struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
+                                          .from = &message.envelope,
+                                          .message = &message.message},
+                   &message);
         return;
     }
     bool is_live = message.kind == PAPER_LIVE;
-    paper_tell(paper, message.to,
-         (struct replica_event){.kind = is_live ? REPLICA_EVENT_LIVE : REPLICA_EVENT_CONFIRMED,
-                                .member = message.from,
-                                .epoch = message.epoch,
-                                .committed = message.committed,
-                                .sent_ns = message.sent_ns},
-         &message);
+    paper_tell(
+        paper, message.to,
+        (struct replica_event){.kind = is_live ? REPLICA_EVENT_LIVE : REPLICA_EVENT_CONFIRMED,
+                               .member = message.from,
+                               .epoch = message.epoch,
+                               .committed = message.committed,
+                               .sent_ns = message.sent_ns},
+        &message);
     bool confirms = is_live && node->replica.role == REPLICA_FOLLOWER &&
                     node->replica.promise == message.epoch &&
                     node->replica.promise_durable == message.epoch;

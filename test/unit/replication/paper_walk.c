@@ -47,7 +47,7 @@ static void trouble(struct paper *paper, int32_t number)
     }
     if (paper_chance(paper, paper->weights.hand_over) && node->is_up && other != number) {
         paper_tell(paper, number,
-             (struct replica_event){.kind = REPLICA_EVENT_HAND_OVER, .member = other}, NULL);
+                   (struct replica_event){.kind = REPLICA_EVENT_HAND_OVER, .member = other}, NULL);
     }
 }
 

@@ -113,8 +113,8 @@ static uint32_t oldest(const struct paper *paper, int32_t from, int32_t to)
     for (uint32_t index = 0; index < paper->message_count; index++) {
         const struct paper_message *message = &paper->messages[index];
         bool is_theirs = message->from == from && message->to == to;
-        bool is_older = found == paper->message_count ||
-                        message->number < paper->messages[found].number;
+        bool is_older =
+            found == paper->message_count || message->number < paper->messages[found].number;
         found = is_theirs && is_older ? index : found;
     }
     return found;
@@ -132,6 +132,11 @@ static uint32_t oldest_there(const struct paper *paper, const struct scripted_st
 static void do_one(struct scripted *scripted, const struct scripted_step *step)
 {
     paper_deliver(&scripted->paper, oldest_there(&scripted->paper, step), false);
+}
+
+static void do_silent(struct scripted *scripted, const struct scripted_step *step)
+{
+    CHECK_INT(oldest(&scripted->paper, step->from, step->to), scripted->paper.message_count);
 }
 
 static void do_repeat(struct scripted *scripted, const struct scripted_step *step)
@@ -335,7 +340,7 @@ static const struct scripted_verb {
     {"alien", do_alien},   {"talk", do_talk},   {"append", do_append}, {"refuse", do_refuse},
     {"flush", do_flush},   {"crash", do_crash}, {"start", do_start},   {"stand", do_stand},
     {"wait", do_wait},     {"look", do_look},   {"beat", do_beat},     {"hand", do_hand},
-    {"cut", do_cut},       {"heal", do_heal},   {"run", do_run},
+    {"silent", do_silent}, {"cut", do_cut},     {"heal", do_heal},     {"run", do_run},
 };
 
 /* Read the nodes, the number and the letter of a step. */
@@ -378,8 +383,7 @@ static void step_do(struct scripted *scripted, const char *text)
 static void trace_put(struct scripted *scripted, const char *text, size_t width)
 {
     size_t room = sizeof scripted->trace - scripted->trace_bytes;
-    int count =
-        snprintf(scripted->trace + scripted->trace_bytes, room, "%-*s", (int)width, text);
+    int count = snprintf(scripted->trace + scripted->trace_bytes, room, "%-*s", (int)width, text);
     CHECK(count >= 0 && (size_t)count < room);
     scripted->trace_bytes += (size_t)count;
 }

@@ -13,10 +13,11 @@
  * stopped; `+` behind it: its lease holds. The promise is round and node, 2B; `?` behind it: not
  * durable. The log is a stretch for each epoch, with `o` for an opening batch and a letter for each
  * record; what is before `|` is known as committed, what is behind `/` is not durable. A replica
- * that is down is `down`, with the log that its disk has. A line may have several steps, with commas
- * between.
+ * that is down is `down`, with the log that its disk has. A line may have several steps, with
+ * commas between.
  *
  *     A>B, A>>B      the oldest message, all messages of this link arrive
+ *     silent A>B     nothing is on its way from A to B
  *     repeat A>B     the oldest arrives, and will once more
  *     delay A>B      the oldest stays behind until `late A>B`
  *     drop A>B       all messages of this link are lost; drop A: all that A sent

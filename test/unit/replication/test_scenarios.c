@@ -12,44 +12,45 @@
  * and gives the lease. */
 TEST(scenario, elects_and_commits)
 {
-    static const char table[] =
-        "step     A          B          C\n"
-        "stand A  P0:|       .          .\n"
-        "A>B      .          .          .\n"
-        "B>A      C1A?:|     .          .\n"
-        "flush A  C1A:|      .          .\n"
-        "A>C      .          .          .\n"
-        "A>C      .          .          F1A?:|\n"
-        "A>B      .          F1A?:|     .\n"
-        "flush B  .          F1A:|      .\n"
-        "B>A      L1A:|/1Ao  .          .\n"
-        "A>B      .          .          .\n"
-        "B>A      .          .          .\n"
-        "A>B      .          F1A:|/1Ao  .\n"
-        "flush B  .          F1A:|1Ao   .\n"
-        "B>A      .          .          .\n"
-        "flush A  L1A:1Ao|   .          .\n"
-        "talk     .          .          F1A:1Ao|\n"
-        "beat A   .          .          .\n"
-        "talk     L+1A:1Ao|  F1A:1Ao|   .\n";
+    static const char table[] = "step        A          B          C\n"
+                                "stand A     P0:|       .          .\n"
+                                "A>B         .          .          .\n"
+                                "B>A         C1A?:|     .          .\n"
+                                "A>C         .          .          .\n"
+                                "silent A>C  .          .          .\n"
+                                "flush A     C1A:|      .          .\n"
+                                "A>C         .          .          F1A?:|\n"
+                                "A>B         .          F1A?:|     .\n"
+                                "silent B>A  .          .          .\n"
+                                "flush B     .          F1A:|      .\n"
+                                "B>A         L1A:|/1Ao  .          .\n"
+                                "A>B         .          .          .\n"
+                                "B>A         .          .          .\n"
+                                "A>B         .          F1A:|/1Ao  .\n"
+                                "silent B>A  .          .          .\n"
+                                "flush B     .          F1A:|1Ao   .\n"
+                                "B>A         .          .          .\n"
+                                "flush A     L1A:1Ao|   .          .\n"
+                                "talk        .          .          F1A:1Ao|\n"
+                                "beat A      .          .          .\n"
+                                "talk        L+1A:1Ao|  F1A:1Ao|   .\n";
     scripted_play(3, 2, table);
 }
 
 /* W = 2 disks are enough, whosever they are: a leader counts itself like any other voter. */
 TEST(scenario, commits_before_the_leaders_own_disk)
 {
-    static const char table[] =
-        "step        A           B           C\n"
-        "stand A     P0:|        .           .\n"
-        "talk        L1A:1Ao|    F1A:|1Ao    F1A:|1Ao\n"
-        "append A a  L1A:1Ao|/a  .           .\n"
-        "A>B         .           F1A:1Ao|/a  .\n"
-        "A>C         .           .           F1A:1Ao|/a\n"
-        "flush B     .           F1A:1Ao|a   .\n"
-        "B>A         .           .           .\n"
-        "flush C     .           .           F1A:1Ao|a\n"
-        "C>A         L1A:1Ao/a|  .           .\n"
-        "flush A     L1A:1Aoa|   .           .\n";
+    static const char table[] = "step        A           B           C\n"
+                                "stand A     P0:|        .           .\n"
+                                "talk        L1A:1Ao|    F1A:|1Ao    F1A:|1Ao\n"
+                                "append A a  L1A:1Ao|/a  .           .\n"
+                                "A>B         .           F1A:1Ao|/a  .\n"
+                                "A>C         .           .           F1A:1Ao|/a\n"
+                                "flush B     .           F1A:1Ao|a   .\n"
+                                "B>A         .           .           .\n"
+                                "flush C     .           .           F1A:1Ao|a\n"
+                                "C>A         L1A:1Ao/a|  .           .\n"
+                                "flush A     L1A:1Aoa|   .           .\n";
     scripted_play(3, 2, table);
 }
 
@@ -58,22 +59,21 @@ TEST(scenario, commits_before_the_leaders_own_disk)
  * would lose a as soon as A falls: B cuts nothing. */
 TEST(scenario, keeps_what_its_own_commit_end_does_not_know)
 {
-    static const char table[] =
-        "step              A             B             C\n"
-        "stand A           P0:|          .             .\n"
-        "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
-        "cut A-C           .             .             .\n"
-        "append A a        L1A:1Ao|/a    .             .\n"
-        "talk              L1A:1Aoa|     F1A:1Ao|a     .\n"
-        "crash B, start B  .             F1A:|1Aoa     .\n"
-        "append A b        L1A:1Aoa|/b   .             .\n"
-        "drop A>B          .             .             .\n"
-        "append A c        L1A:1Aoa|/bc  .             .\n"
-        "A>B               .             .             .\n"
-        "crash A           down:1Aoa     .             .\n"
-        "wait 12           .             .             .\n"
-        "stand B           .             P1A:|1Aoa     .\n"
-        "talk BC           .             L2B:1Aoa2Bo|  F2B:|1Aoa2Bo\n";
+    static const char table[] = "step              A             B             C\n"
+                                "stand A           P0:|          .             .\n"
+                                "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "cut A-C           .             .             .\n"
+                                "append A a        L1A:1Ao|/a    .             .\n"
+                                "talk              L1A:1Aoa|     F1A:1Ao|a     .\n"
+                                "crash B, start B  .             F1A:|1Aoa     .\n"
+                                "append A b        L1A:1Aoa|/b   .             .\n"
+                                "drop A>B          .             .             .\n"
+                                "append A c        L1A:1Aoa|/bc  .             .\n"
+                                "A>B               .             .             .\n"
+                                "crash A           down:1Aoa     .             .\n"
+                                "wait 12           .             .             .\n"
+                                "stand B           .             P1A:|1Aoa     .\n"
+                                "talk BC           .             L2B:1Aoa2Bo|  F2B:|1Aoa2Bo\n";
     scripted_play(3, 2, table);
 }
 
@@ -190,20 +190,19 @@ TEST(scenario, does_not_commit_an_old_epoch_by_counting)
  * that is no reason to cut (RPL-4): b may be committed on the strength of B's disk. */
 TEST(scenario, keeps_what_stands_behind_a_delayed_shorter_append)
 {
-    static const char table[] =
-        "step        A            B            C\n"
-        "stand A     P0:|         .            .\n"
-        "talk        L1A:1Ao|     F1A:|1Ao     F1A:|1Ao\n"
-        "append A a  L1A:1Ao|/a   .            .\n"
-        "repeat A>B  .            F1A:1Ao|/a   .\n"
-        "delay A>B   .            .            .\n"
-        "append A b  L1A:1Ao|/ab  .            .\n"
-        "A>B         .            F1A:1Ao|/ab  .\n"
-        "flush B     .            F1A:1Ao|ab   .\n"
-        "B>A         .            .            .\n"
-        "flush A     L1A:1Aoab|   .            .\n"
-        "late A>B    .            .            .\n"
-        "B>A         .            .            .\n";
+    static const char table[] = "step        A            B            C\n"
+                                "stand A     P0:|         .            .\n"
+                                "talk        L1A:1Ao|     F1A:|1Ao     F1A:|1Ao\n"
+                                "append A a  L1A:1Ao|/a   .            .\n"
+                                "repeat A>B  .            F1A:1Ao|/a   .\n"
+                                "delay A>B   .            .            .\n"
+                                "append A b  L1A:1Ao|/ab  .            .\n"
+                                "A>B         .            F1A:1Ao|/ab  .\n"
+                                "flush B     .            F1A:1Ao|ab   .\n"
+                                "B>A         .            .            .\n"
+                                "flush A     L1A:1Aoab|   .            .\n"
+                                "late A>B    .            .            .\n"
+                                "B>A         .            .            .\n";
     scripted_play(3, 2, table);
 }
 
@@ -211,18 +210,17 @@ TEST(scenario, keeps_what_stands_behind_a_delayed_shorter_append)
  * acknowledged. */
 TEST(scenario, answers_a_repeated_append_again)
 {
-    static const char table[] =
-        "step        A           B           C\n"
-        "stand A     P0:|        .           .\n"
-        "talk        L1A:1Ao|    F1A:|1Ao    F1A:|1Ao\n"
-        "cut A-C     .           .           .\n"
-        "append A a  L1A:1Ao|/a  .           .\n"
-        "repeat A>B  .           F1A:1Ao|/a  .\n"
-        "flush B     .           F1A:1Ao|a   .\n"
-        "drop B>A    .           .           .\n"
-        "flush A     L1A:1Ao|a   .           .\n"
-        "A>B         .           .           .\n"
-        "B>A         L1A:1Aoa|   .           .\n";
+    static const char table[] = "step        A           B           C\n"
+                                "stand A     P0:|        .           .\n"
+                                "talk        L1A:1Ao|    F1A:|1Ao    F1A:|1Ao\n"
+                                "cut A-C     .           .           .\n"
+                                "append A a  L1A:1Ao|/a  .           .\n"
+                                "repeat A>B  .           F1A:1Ao|/a  .\n"
+                                "flush B     .           F1A:1Ao|a   .\n"
+                                "drop B>A    .           .           .\n"
+                                "flush A     L1A:1Ao|a   .           .\n"
+                                "A>B         .           .           .\n"
+                                "B>A         L1A:1Aoa|   .           .\n";
     scripted_play(3, 2, table);
 }
 
@@ -230,26 +228,25 @@ TEST(scenario, answers_a_repeated_append_again)
  * twice, moves nothing, and c goes on where b ended. */
 TEST(scenario, takes_no_step_back_for_a_stale_acknowledgement)
 {
-    static const char table[] =
-        "step        A             B             C\n"
-        "stand A     P0:|          .             .\n"
-        "talk        L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
-        "cut A-C     .             .             .\n"
-        "append A a  L1A:1Ao|/a    .             .\n"
-        "A>B         .             F1A:1Ao|/a    .\n"
-        "flush B     .             F1A:1Ao|a     .\n"
-        "delay B>A   .             .             .\n"
-        "append A b  L1A:1Ao|/ab   .             .\n"
-        "A>B         .             F1A:1Ao|a/b   .\n"
-        "flush B     .             F1A:1Ao|ab    .\n"
-        "repeat B>A  .             .             .\n"
-        "B>A         .             .             .\n"
-        "flush A     L1A:1Aoab|    .             .\n"
-        "late B>A    .             .             .\n"
-        "append A c  L1A:1Aoab|/c  .             .\n"
-        "A>B         .             F1A:1Aoab|/c  .\n"
-        "flush B     .             F1A:1Aoab|c   .\n"
-        "B>A         .             .             .\n";
+    static const char table[] = "step        A             B             C\n"
+                                "stand A     P0:|          .             .\n"
+                                "talk        L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "cut A-C     .             .             .\n"
+                                "append A a  L1A:1Ao|/a    .             .\n"
+                                "A>B         .             F1A:1Ao|/a    .\n"
+                                "flush B     .             F1A:1Ao|a     .\n"
+                                "delay B>A   .             .             .\n"
+                                "append A b  L1A:1Ao|/ab   .             .\n"
+                                "A>B         .             F1A:1Ao|a/b   .\n"
+                                "flush B     .             F1A:1Ao|ab    .\n"
+                                "repeat B>A  .             .             .\n"
+                                "B>A         .             .             .\n"
+                                "flush A     L1A:1Aoab|    .             .\n"
+                                "late B>A    .             .             .\n"
+                                "append A c  L1A:1Aoab|/c  .             .\n"
+                                "A>B         .             F1A:1Aoab|/c  .\n"
+                                "flush B     .             F1A:1Aoab|c   .\n"
+                                "B>A         .             .             .\n";
     scripted_play(3, 2, table);
 }
 
@@ -257,24 +254,23 @@ TEST(scenario, takes_no_step_back_for_a_stale_acknowledgement)
  * known to be alike by now. */
 TEST(scenario, takes_no_step_back_for_a_stale_fork_answer)
 {
-    static const char table[] =
-        "step        A             B             C\n"
-        "stand A     P0:|          .             .\n"
-        "talk        L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
-        "cut A-C     .             .             .\n"
-        "append A a  L1A:1Ao|/a    .             .\n"
-        "drop A>B    .             .             .\n"
-        "append A b  L1A:1Ao|/ab   .             .\n"
-        "A>B         .             .             .\n"
-        "repeat B>A  .             .             .\n"
-        "delay B>A   .             .             .\n"
-        "talk        L1A:1Aoab|    F1A:1Ao|ab    .\n"
-        "late B>A    .             .             .\n"
-        "append A c  L1A:1Aoab|/c  .             .\n"
-        "A>B         .             F1A:1Aoab|/c  .\n"
-        "flush B     .             F1A:1Aoab|c   .\n"
-        "B>A         .             .             .\n"
-        "flush A     L1A:1Aoabc|   .             .\n";
+    static const char table[] = "step        A             B             C\n"
+                                "stand A     P0:|          .             .\n"
+                                "talk        L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "cut A-C     .             .             .\n"
+                                "append A a  L1A:1Ao|/a    .             .\n"
+                                "drop A>B    .             .             .\n"
+                                "append A b  L1A:1Ao|/ab   .             .\n"
+                                "A>B         .             .             .\n"
+                                "repeat B>A  .             .             .\n"
+                                "delay B>A   .             .             .\n"
+                                "talk        L1A:1Aoab|    F1A:1Ao|ab    .\n"
+                                "late B>A    .             .             .\n"
+                                "append A c  L1A:1Aoab|/c  .             .\n"
+                                "A>B         .             F1A:1Aoab|/c  .\n"
+                                "flush B     .             F1A:1Aoab|c   .\n"
+                                "B>A         .             .             .\n"
+                                "flush A     L1A:1Aoabc|   .             .\n";
     scripted_play(3, 2, table);
 }
 
@@ -282,18 +278,17 @@ TEST(scenario, takes_no_step_back_for_a_stale_fork_answer)
  * (RPL-1). */
 TEST(scenario, lets_a_refusal_depose_a_leader)
 {
-    static const char table[] =
-        "step              A           B            C\n"
-        "stand A           P0:|        .            .\n"
-        "talk              L1A:1Ao|    F1A:|1Ao     F1A:|1Ao\n"
-        "cut A-B, cut A-C  .           .            .\n"
-        "wait 12           .           .            .\n"
-        "stand C           .           .            P1A:|1Ao\n"
-        "talk BC           .           F2C:|1Ao2Co  L2C:1Ao2Co|\n"
-        "heal              .           .            .\n"
-        "append A a        L1A:1Ao|/a  .            .\n"
-        "A>B               .           .            .\n"
-        "B>A               F1A:1Ao|/a  .            .\n";
+    static const char table[] = "step              A           B            C\n"
+                                "stand A           P0:|        .            .\n"
+                                "talk              L1A:1Ao|    F1A:|1Ao     F1A:|1Ao\n"
+                                "cut A-B, cut A-C  .           .            .\n"
+                                "wait 12           .           .            .\n"
+                                "stand C           .           .            P1A:|1Ao\n"
+                                "talk BC           .           F2C:|1Ao2Co  L2C:1Ao2Co|\n"
+                                "heal              .           .            .\n"
+                                "append A a        L1A:1Ao|/a  .            .\n"
+                                "A>B               .           .            .\n"
+                                "B>A               F1A:1Ao|/a  .            .\n";
     scripted_play(3, 2, table);
 }
 
@@ -301,22 +296,21 @@ TEST(scenario, lets_a_refusal_depose_a_leader)
  * it may go. */
 TEST(scenario, cuts_the_tail_of_a_deposed_leader)
 {
-    static const char table[] =
-        "step              A             B             C\n"
-        "stand A           P0:|          .             .\n"
-        "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
-        "cut A-B, cut A-C  .             .             .\n"
-        "append A a        L1A:1Ao|/a    .             .\n"
-        "append A b        L1A:1Ao|/ab   .             .\n"
-        "flush A           L1A:1Ao|ab    .             .\n"
-        "wait 12           .             .             .\n"
-        "stand C           .             .             P1A:|1Ao\n"
-        "talk BC           .             F2C:|1Ao2Co   L2C:1Ao2Co|\n"
-        "append C c        .             .             L2C:1Ao2Co|/c\n"
-        "talk BC           .             F2C:1Ao2Co|c  L2C:1Ao2Coc|\n"
-        "heal              .             .             .\n"
-        "wait 6, look C    .             .             .\n"
-        "talk              F2C:1Ao2Coc|  .             .\n";
+    static const char table[] = "step              A             B             C\n"
+                                "stand A           P0:|          .             .\n"
+                                "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "cut A-B, cut A-C  .             .             .\n"
+                                "append A a        L1A:1Ao|/a    .             .\n"
+                                "append A b        L1A:1Ao|/ab   .             .\n"
+                                "flush A           L1A:1Ao|ab    .             .\n"
+                                "wait 12           .             .             .\n"
+                                "stand C           .             .             P1A:|1Ao\n"
+                                "talk BC           .             F2C:|1Ao2Co   L2C:1Ao2Co|\n"
+                                "append C c        .             .             L2C:1Ao2Co|/c\n"
+                                "talk BC           .             F2C:1Ao2Co|c  L2C:1Ao2Coc|\n"
+                                "heal              .             .             .\n"
+                                "wait 6, look C    .             .             .\n"
+                                "talk              F2C:1Ao2Coc|  .             .\n";
     scripted_play(3, 2, table);
 }
 
@@ -369,16 +363,15 @@ TEST(scenario, elects_nobody_who_lacks_what_is_committed)
  * so the lead does not go to and fro; and when A is cut off from B too, C and B go on. */
 TEST(scenario, stays_with_its_leader_along_a_chain)
 {
-    static const char table[] =
-        "step        A            B              C\n"
-        "stand A     P0:|         .              .\n"
-        "talk        L1A:1Ao|     F1A:|1Ao       F1A:|1Ao\n"
-        "cut A-C     .            .              .\n"
-        "run 30      L+1A:1Ao|    F1A:1Ao|       P1A:|1Ao\n"
-        "append A a  L+1A:1Ao|/a  .              .\n"
-        "run 1       L+1A:1Aoa|   F1A:1Aoa|      .\n"
-        "cut A-B     .            .              .\n"
-        "run 20      P1A:1Aoa|    L+2B:1Aoa2Bo|  F2B:1Aoa2Bo|\n";
+    static const char table[] = "step        A            B              C\n"
+                                "stand A     P0:|         .              .\n"
+                                "talk        L1A:1Ao|     F1A:|1Ao       F1A:|1Ao\n"
+                                "cut A-C     .            .              .\n"
+                                "run 30      L+1A:1Ao|    F1A:1Ao|       P1A:|1Ao\n"
+                                "append A a  L+1A:1Ao|/a  .              .\n"
+                                "run 1       L+1A:1Aoa|   F1A:1Aoa|      .\n"
+                                "cut A-B     .            .              .\n"
+                                "run 20      P1A:1Aoa|    L+2B:1Aoa2Bo|  F2B:1Aoa2Bo|\n";
     scripted_play(3, 2, table);
 }
 
@@ -386,23 +379,22 @@ TEST(scenario, stays_with_its_leader_along_a_chain)
  * without A. */
 TEST(scenario, commits_alone_with_w_of_one)
 {
-    static const char table[] =
-        "step                A              B             C\n"
-        "stand A             P0:|           .             .\n"
-        "talk                L+1A:1Ao|      F1A:1Ao|      F1A:1Ao|\n"
-        "append A a          L+1A:1Ao|/a    .             .\n"
-        "flush A             L+1A:1Aoa|     .             .\n"
-        "drop A>B, drop A>C  .              .             .\n"
-        "crash A             down:1Aoa      .             .\n"
-        "wait 12             .              .             .\n"
-        "stand B             .              P1A:1Ao|      .\n"
-        "talk BC             .              .             .\n"
-        "start A             F1A:|1Aoa      .             .\n"
-        "wait 12             .              .             .\n"
-        "stand B             .              .             .\n"
-        "talk                .              .             .\n"
-        "stand A             P1A:|1Aoa      .             .\n"
-        "talk                L+2A:1Aoa2Ao|  F2A:1Aoa2Ao|  F2A:1Aoa2Ao|\n";
+    static const char table[] = "step                A              B             C\n"
+                                "stand A             P0:|           .             .\n"
+                                "talk                L+1A:1Ao|      F1A:1Ao|      F1A:1Ao|\n"
+                                "append A a          L+1A:1Ao|/a    .             .\n"
+                                "flush A             L+1A:1Aoa|     .             .\n"
+                                "drop A>B, drop A>C  .              .             .\n"
+                                "crash A             down:1Aoa      .             .\n"
+                                "wait 12             .              .             .\n"
+                                "stand B             .              P1A:1Ao|      .\n"
+                                "talk BC             .              .             .\n"
+                                "start A             F1A:|1Aoa      .             .\n"
+                                "wait 12             .              .             .\n"
+                                "stand B             .              .             .\n"
+                                "talk                .              .             .\n"
+                                "stand A             P1A:|1Aoa      .             .\n"
+                                "talk                L+2A:1Aoa2Ao|  F2A:1Aoa2Ao|  F2A:1Aoa2Ao|\n";
     scripted_play(3, 1, table);
 }
 
@@ -410,24 +402,23 @@ TEST(scenario, commits_alone_with_w_of_one)
  * see W, since a leader that reaches fewer could never commit. */
 TEST(scenario, commits_with_all_and_elects_with_few)
 {
-    static const char table[] =
-        "step              A              B              C\n"
-        "stand A           P0:|           .              .\n"
-        "talk              L1A:1Ao|       F1A:|1Ao       F1A:|1Ao\n"
-        "append A a        L1A:1Ao|/a     .              .\n"
-        "talk AB           L1A:1Ao|a      F1A:1Ao|a      .\n"
-        "talk              L1A:1Aoa|      .              F1A:1Ao|a\n"
-        "crash C           .              .              down:1Aoa\n"
-        "append A b        L1A:1Aoa|/b    .              .\n"
-        "talk AB           L1A:1Aoa|b     F1A:1Aoa|b     .\n"
-        "crash A           down:1Aoab     .              .\n"
-        "wait 12           .              .              .\n"
-        "stand B           .              P1A:1Aoa|b     .\n"
-        "talk B            .              .              .\n"
-        "start A, start C  F1A:|1Aoab     .              F1A:|1Aoa\n"
-        "wait 12           .              .              .\n"
-        "stand B           .              .              .\n"
-        "talk              F2B:1Aoa|b2Bo  L2B:1Aoab2Bo|  F2B:1Aoa|b2Bo\n";
+    static const char table[] = "step              A              B              C\n"
+                                "stand A           P0:|           .              .\n"
+                                "talk              L1A:1Ao|       F1A:|1Ao       F1A:|1Ao\n"
+                                "append A a        L1A:1Ao|/a     .              .\n"
+                                "talk AB           L1A:1Ao|a      F1A:1Ao|a      .\n"
+                                "talk              L1A:1Aoa|      .              F1A:1Ao|a\n"
+                                "crash C           .              .              down:1Aoa\n"
+                                "append A b        L1A:1Aoa|/b    .              .\n"
+                                "talk AB           L1A:1Aoa|b     F1A:1Aoa|b     .\n"
+                                "crash A           down:1Aoab     .              .\n"
+                                "wait 12           .              .              .\n"
+                                "stand B           .              P1A:1Aoa|b     .\n"
+                                "talk B            .              .              .\n"
+                                "start A, start C  F1A:|1Aoab     .              F1A:|1Aoa\n"
+                                "wait 12           .              .              .\n"
+                                "stand B           .              .              .\n"
+                                "talk              F2B:1Aoa|b2Bo  L2B:1Aoab2Bo|  F2B:1Aoa|b2Bo\n";
     scripted_play(3, 3, table);
 }
 
@@ -435,17 +426,16 @@ TEST(scenario, commits_with_all_and_elects_with_few)
  * reads. */
 TEST(scenario, does_not_believe_a_lease_over_a_pause)
 {
-    static const char table[] =
-        "step     A            B            C\n"
-        "stand A  P0:|         .            .\n"
-        "talk     L1A:1Ao|     F1A:|1Ao     F1A:|1Ao\n"
-        "beat A   .            .            .\n"
-        "talk     L+1A:1Ao|    F1A:1Ao|     F1A:1Ao|\n"
-        "wait 12  L1A:1Ao|     .            .\n"
-        "stand C  .            .            P1A:1Ao|\n"
-        "talk BC  .            F2C:1Ao|2Co  L2C:1Ao2Co|\n"
-        "look A   F1A:1Ao|     .            .\n"
-        "talk     F2C:1Ao2Co|  .            .\n";
+    static const char table[] = "step     A            B            C\n"
+                                "stand A  P0:|         .            .\n"
+                                "talk     L1A:1Ao|     F1A:|1Ao     F1A:|1Ao\n"
+                                "beat A   .            .            .\n"
+                                "talk     L+1A:1Ao|    F1A:1Ao|     F1A:1Ao|\n"
+                                "wait 12  L1A:1Ao|     .            .\n"
+                                "stand C  .            .            P1A:1Ao|\n"
+                                "talk BC  .            F2C:1Ao|2Co  L2C:1Ao2Co|\n"
+                                "look A   F1A:1Ao|     .            .\n"
+                                "talk     F2C:1Ao2Co|  .            .\n";
     scripted_play(3, 2, table);
 }
 
@@ -453,20 +443,19 @@ TEST(scenario, does_not_believe_a_lease_over_a_pause)
  * for a timeout (RPL-7): else C would open an epoch under A's lease. */
 TEST(scenario, grants_nothing_right_after_a_start)
 {
-    static const char table[] =
-        "step              A          B         C\n"
-        "stand A           P0:|       .         .\n"
-        "talk              L1A:1Ao|   F1A:|1Ao  F1A:|1Ao\n"
-        "wait 25           .          .         .\n"
-        "beat A            .          .         .\n"
-        "drop A>C          .          .         .\n"
-        "A>>B              .          F1A:1Ao|  .\n"
-        "B>>A              L+1A:1Ao|  .         .\n"
-        "crash B, start B  .          F1A:|1Ao  .\n"
-        "stand C           .          .         P1A:|1Ao\n"
-        "C>>B              .          .         .\n"
-        "B>>C              .          .         .\n"
-        "talk BC           .          .         .\n";
+    static const char table[] = "step              A          B         C\n"
+                                "stand A           P0:|       .         .\n"
+                                "talk              L1A:1Ao|   F1A:|1Ao  F1A:|1Ao\n"
+                                "wait 25           .          .         .\n"
+                                "beat A            .          .         .\n"
+                                "drop A>C          .          .         .\n"
+                                "A>>B              .          F1A:1Ao|  .\n"
+                                "B>>A              L+1A:1Ao|  .         .\n"
+                                "crash B, start B  .          F1A:|1Ao  .\n"
+                                "stand C           .          .         P1A:|1Ao\n"
+                                "C>>B              .          .         .\n"
+                                "B>>C              .          .         .\n"
+                                "talk BC           .          .         .\n";
     scripted_play(3, 2, table);
 }
 
@@ -474,48 +463,46 @@ TEST(scenario, grants_nothing_right_after_a_start)
  * in no lease from then on. */
 TEST(scenario, hands_over_without_a_pause)
 {
-    static const char table[] =
-        "step        A              B               C\n"
-        "stand A     P0:|           .               .\n"
-        "talk        L1A:1Ao|       F1A:|1Ao        F1A:|1Ao\n"
-        "beat A      .              .               .\n"
-        "talk        L+1A:1Ao|      F1A:1Ao|        F1A:1Ao|\n"
-        "append A a  L+1A:1Ao|/a    .               .\n"
-        "hand A>B    .              .               .\n"
-        "refuse A    .              .               .\n"
-        "A>B         .              F1A:1Ao|/a      .\n"
-        "flush B     .              F1A:1Ao|a       .\n"
-        "B>A         L1A:1Ao|/a     .               .\n"
-        "A>B         .              C2B?:1Ao|a      .\n"
-        "flush B     .              C2B:1Ao|a       .\n"
-        "talk        F2B:1Aoa|2Bo   L2B:1Aoa2Bo|    F2B:1Ao|a2Bo\n"
-        "append B b  .              L2B:1Aoa2Bo|/b  .\n"
-        "talk        F2B:1Aoa2Bo|b  L2B:1Aoa2Bob|   F2B:1Aoa2Bo|b\n";
+    static const char table[] = "step        A              B               C\n"
+                                "stand A     P0:|           .               .\n"
+                                "talk        L1A:1Ao|       F1A:|1Ao        F1A:|1Ao\n"
+                                "beat A      .              .               .\n"
+                                "talk        L+1A:1Ao|      F1A:1Ao|        F1A:1Ao|\n"
+                                "append A a  L+1A:1Ao|/a    .               .\n"
+                                "hand A>B    .              .               .\n"
+                                "refuse A    .              .               .\n"
+                                "A>B         .              F1A:1Ao|/a      .\n"
+                                "flush B     .              F1A:1Ao|a       .\n"
+                                "B>A         L1A:1Ao|/a     .               .\n"
+                                "A>B         .              C2B?:1Ao|a      .\n"
+                                "flush B     .              C2B:1Ao|a       .\n"
+                                "talk        F2B:1Aoa|2Bo   L2B:1Aoa2Bo|    F2B:1Ao|a2Bo\n"
+                                "append B b  .              L2B:1Aoa2Bo|/b  .\n"
+                                "talk        F2B:1Aoa2Bo|b  L2B:1Aoa2Bob|   F2B:1Aoa2Bo|b\n";
     scripted_play(3, 2, table);
 }
 
 /* B never became level. After a timeout A takes proposals again, and nothing was told to B. */
 TEST(scenario, goes_on_when_a_hand_over_comes_to_nothing)
 {
-    static const char table[] =
-        "step            A             B         C\n"
-        "stand A         P0:|          .         .\n"
-        "talk            L1A:1Ao|      F1A:|1Ao  F1A:|1Ao\n"
-        "cut A-B         .             .         .\n"
-        "append A a      L1A:1Ao|/a    .         .\n"
-        "hand A>B        .             .         .\n"
-        "refuse A        .             .         .\n"
-        "wait 9          .             .         .\n"
-        "beat A          .             .         .\n"
-        "A>>C            .             .         F1A:1Ao|/a\n"
-        "flush C         .             .         F1A:1Ao|a\n"
-        "C>>A            L+1A:1Ao|/a   .         .\n"
-        "wait 2, look A  .             .         .\n"
-        "append A b      L+1A:1Ao|/ab  .         .\n"
-        "flush A         L+1A:1Aoa|b   .         .\n"
-        "A>C             .             .         F1A:1Ao|a/b\n"
-        "flush C         .             .         F1A:1Ao|ab\n"
-        "C>A             L+1A:1Aoab|   .         .\n";
+    static const char table[] = "step            A             B         C\n"
+                                "stand A         P0:|          .         .\n"
+                                "talk            L1A:1Ao|      F1A:|1Ao  F1A:|1Ao\n"
+                                "cut A-B         .             .         .\n"
+                                "append A a      L1A:1Ao|/a    .         .\n"
+                                "hand A>B        .             .         .\n"
+                                "refuse A        .             .         .\n"
+                                "wait 9          .             .         .\n"
+                                "beat A          .             .         .\n"
+                                "A>>C            .             .         F1A:1Ao|/a\n"
+                                "flush C         .             .         F1A:1Ao|a\n"
+                                "C>>A            L+1A:1Ao|/a   .         .\n"
+                                "wait 2, look A  .             .         .\n"
+                                "append A b      L+1A:1Ao|/ab  .         .\n"
+                                "flush A         L+1A:1Aoa|b   .         .\n"
+                                "A>C             .             .         F1A:1Ao|a/b\n"
+                                "flush C         .             .         F1A:1Ao|ab\n"
+                                "C>A             L+1A:1Aoab|   .         .\n";
     scripted_play(3, 2, table);
 }
 
@@ -523,25 +510,24 @@ TEST(scenario, goes_on_when_a_hand_over_comes_to_nothing)
  * but has no lease in this epoch, however many confirm it. */
 TEST(scenario, believes_no_lease_after_a_hand_over_was_told)
 {
-    static const char table[] =
-        "step            A             B             C\n"
-        "stand A         P0:|          .             .\n"
-        "talk            L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
-        "beat A          .             .             .\n"
-        "talk            L+1A:1Ao|     F1A:1Ao|      F1A:1Ao|\n"
-        "hand A>B        L1A:1Ao|      .             .\n"
-        "delay A>B       .             .             .\n"
-        "refuse A        .             .             .\n"
-        "wait 9          .             .             .\n"
-        "beat A          .             .             .\n"
-        "talk            .             .             .\n"
-        "wait 2, look A  .             .             .\n"
-        "beat A          .             .             .\n"
-        "talk            .             .             .\n"
-        "append A a      L1A:1Ao|/a    .             .\n"
-        "talk            L1A:1Aoa|     F1A:1Ao|a     F1A:1Ao|a\n"
-        "late A>B        .             C2B?:1Ao|a    .\n"
-        "talk            F2B:1Aoa|2Bo  L2B:1Aoa2Bo|  F2B:1Ao|a2Bo\n";
+    static const char table[] = "step            A             B             C\n"
+                                "stand A         P0:|          .             .\n"
+                                "talk            L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "beat A          .             .             .\n"
+                                "talk            L+1A:1Ao|     F1A:1Ao|      F1A:1Ao|\n"
+                                "hand A>B        L1A:1Ao|      .             .\n"
+                                "delay A>B       .             .             .\n"
+                                "refuse A        .             .             .\n"
+                                "wait 9          .             .             .\n"
+                                "beat A          .             .             .\n"
+                                "talk            .             .             .\n"
+                                "wait 2, look A  .             .             .\n"
+                                "beat A          .             .             .\n"
+                                "talk            .             .             .\n"
+                                "append A a      L1A:1Ao|/a    .             .\n"
+                                "talk            L1A:1Aoa|     F1A:1Ao|a     F1A:1Ao|a\n"
+                                "late A>B        .             C2B?:1Ao|a    .\n"
+                                "talk            F2B:1Aoa|2Bo  L2B:1Aoa2Bo|  F2B:1Ao|a2Bo\n";
     scripted_play(3, 2, table);
 }
 
@@ -549,14 +535,13 @@ TEST(scenario, believes_no_lease_after_a_hand_over_was_told)
  * not on it. */
 TEST(scenario, ignores_a_candidate_from_another_disk)
 {
-    static const char table[] =
-        "step          A      B  C\n"
-        "stand C       .      .  P0:|\n"
-        "alien C>B     .      .  .\n"
-        "C>A, A>C      .      .  C1C?:|\n"
-        "flush C       .      .  C1C:|\n"
-        "alien C>B     .      .  .\n"
-        "C>A, flush A  F1C:|  .  .\n"
-        "A>C           .      .  L1C:|/1Co\n";
+    static const char table[] = "step          A      B  C\n"
+                                "stand C       .      .  P0:|\n"
+                                "alien C>B     .      .  .\n"
+                                "C>A, A>C      .      .  C1C?:|\n"
+                                "flush C       .      .  C1C:|\n"
+                                "alien C>B     .      .  .\n"
+                                "C>A, flush A  F1C:|  .  .\n"
+                                "A>C           .      .  L1C:|/1Co\n";
     scripted_play(3, 2, table);
 }
