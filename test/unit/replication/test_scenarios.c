@@ -224,8 +224,8 @@ TEST(scenario, answers_a_repeated_append_again)
     scripted_play(3, 2, table);
 }
 
-/* What is believed of a follower only grows in an epoch: the acknowledgement of a, late and
- * twice, moves nothing, and c goes on where b ended. */
+/* What is believed of a follower only grows in an epoch: the acknowledgement of a, that comes
+ * late, moves nothing, nor does that of b when it comes twice, and c goes on where b ended. */
 TEST(scenario, takes_no_step_back_for_a_stale_acknowledgement)
 {
     static const char table[] = "step        A             B             C\n"
@@ -241,8 +241,8 @@ TEST(scenario, takes_no_step_back_for_a_stale_acknowledgement)
                                 "flush B     .             F1A:1Ao|ab    .\n"
                                 "repeat B>A  .             .             .\n"
                                 "B>A         .             .             .\n"
-                                "flush A     L1A:1Aoab|    .             .\n"
                                 "late B>A    .             .             .\n"
+                                "flush A     L1A:1Aoab|    .             .\n"
                                 "append A c  L1A:1Aoab|/c  .             .\n"
                                 "A>B         .             F1A:1Aoab|/c  .\n"
                                 "flush B     .             F1A:1Aoab|c   .\n"
