@@ -3,11 +3,11 @@
  * replication/scripted - a cluster on paper that does what a table says, and is held against it.
  *
  * A scenario is one table. Its first column is the script, a step a line; the others say what each
- * replica is after it, or "." if that did not change. So the table is the script, the
- * expected trace and the explanation at once:
+ * replica is after it, or "." if that did not change. So the table is the script, the expected
+ * trace and the explanation at once:
  *
  *     step        A          B          C
- *     stand A     P0:|       .          .          A's patience is over: it asks who would elect it
+ *     stand A     P0:|       .          .
  *
  * A cell is role, promise, log. The role is F follower, P in a pre-vote, C candidate, L leader, S
  * stopped; `+` behind it: its lease holds. The promise is round and node, 2B; `?` behind it: not

@@ -335,9 +335,10 @@ TEST(scenario, elects_the_only_one_who_reaches_enough)
     scripted_play(5, 3, table);
 }
 
-/* Omni-Paxos, constrained election: E alone reaches everybody but A, which is cut off, and lacks
- * a, which is committed. B and C have it and reach too few. No log decides here but the longest,
- * so nobody leads until a link heals; and no round is used up meanwhile. */
+/* Omni-Paxos, constrained election: E alone reaches everybody but A, which is cut off, and lacks a,
+ * which is committed. B and C have it and reach too few. Omni-Paxos would bring E level before it
+ * leads; a vote that compares logs cannot, so nobody leads until a link heals. It is the price of
+ * the simpler election, and no round is used up meanwhile. */
 TEST(scenario, elects_nobody_who_lacks_what_is_committed)
 {
     static const char table[] =
