@@ -56,6 +56,9 @@ static size_t put_epoch(char *text, size_t bytes, int32_t epoch)
     return bytes + (size_t)count;
 }
 
+/* Of an opening batch, and of the records as they come. */
+static const char letters[] = "oabcdefghijklmn";
+
 static size_t put_log(char *text,
                       size_t bytes,
                       const struct paper_log *log,
@@ -72,7 +75,8 @@ static size_t put_log(char *text,
         const struct paper_record *record = &log->records[offset];
         bytes = record->epoch == epoch ? bytes : put_epoch(text, bytes, record->epoch);
         epoch = record->epoch;
-        char letter = record->value == 0 ? 'o' : (char)('a' + record->value - 1);
+        CHECK(record->value < sizeof letters - 1);
+        char letter = letters[record->value];
         bytes = put_char(text, bytes, letter);
     }
     return bytes;
@@ -92,7 +96,10 @@ static void look(const struct scripted *scripted, int32_t number, char *text)
                                  [REPLICA_LEADER] = 'L',
                                  [REPLICA_STOPPED] = 'S'};
     bool is_prevote = replica->role == REPLICA_CANDIDATE && replica->is_prevote;
-    size_t bytes = put_char(text, 0, is_prevote ? 'P' : roles[replica->role]);
+    size_t bytes = put_char(text, 0, roles[replica->role]);
+    if (is_prevote) {
+        text[0] = 'P';
+    }
     if (replica_lease_holds(replica, scripted->paper.now_ns)) {
         bytes = put_char(text, bytes, '+');
     }
@@ -202,25 +209,31 @@ static void do_late(struct scripted *scripted, const struct scripted_step *step)
     fail_msg("nothing is late from %c to %c", 'A' + step->from, 'A' + step->to);
 }
 
-/* Let nodes of @nodes flush and deliver once. False: there was nothing to do. */
+/* Let node @from flush, and let what it told those of @nodes arrive, one message each. False: there
+ * was nothing to do. */
+static bool talk_one(struct paper *paper, int32_t from, uint32_t nodes)
+{
+    struct paper_node *node = &paper->nodes[from];
+    bool has_done = node->is_up && node->op_count > 0;
+    if (has_done) {
+        paper_flush(paper, from, node->op_count);
+    }
+    for (int32_t to = 0; to < paper->config.rules.voter_count; to++) {
+        uint32_t index = oldest(paper, from, to);
+        if ((nodes & (1U << to)) != 0 && index < paper->message_count) {
+            paper_deliver(paper, index, false);
+            has_done = true;
+        }
+    }
+    return has_done;
+}
+
 static bool talk_round(struct paper *paper, uint32_t nodes)
 {
     bool has_done = false;
-    int32_t count = paper->config.rules.voter_count;
-    for (int32_t from = 0; from < count; from++) {
-        struct paper_node *node = &paper->nodes[from];
+    for (int32_t from = 0; from < paper->config.rules.voter_count; from++) {
         bool is_named = (nodes & (1U << from)) != 0;
-        if (is_named && node->is_up && node->op_count > 0) {
-            paper_flush(paper, from, node->op_count);
-            has_done = true;
-        }
-        for (int32_t to = 0; is_named && to < count; to++) {
-            uint32_t index = oldest(paper, from, to);
-            if ((nodes & (1U << to)) != 0 && index < paper->message_count) {
-                paper_deliver(paper, index, false);
-                has_done = true;
-            }
-        }
+        has_done = (is_named && talk_one(paper, from, nodes)) || has_done;
     }
     return has_done;
 }
@@ -309,20 +322,26 @@ static void do_heal(struct scripted *scripted, const struct scripted_step *step)
     memset(scripted->paper.cuts, 0, sizeof scripted->paper.cuts);
 }
 
+/* Tell node @number the time if it wants to know, and let it tell all that it lives if it leads. */
+static void run_one(struct scripted *scripted, int32_t number)
+{
+    const struct paper *paper = &scripted->paper;
+    const struct paper_node *node = &paper->nodes[number];
+    struct scripted_step one = {.from = number};
+    if (node->is_up && replica_deadline_ns(&node->replica) <= paper->now_ns) {
+        do_look(scripted, &one);
+    }
+    if (node->is_up && node->replica.role == REPLICA_LEADER) {
+        do_beat(scripted, &one);
+    }
+}
+
 static void do_run(struct scripted *scripted, const struct scripted_step *step)
 {
-    struct paper *paper = &scripted->paper;
     for (uint64_t tick = 0; tick < 10 * step->number; tick++) {
-        paper->now_ns += PAPER_TIMEOUT_NS / 10;
-        for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
-            const struct paper_node *node = &paper->nodes[number];
-            struct scripted_step one = {.from = number};
-            if (node->is_up && replica_deadline_ns(&node->replica) <= paper->now_ns) {
-                do_look(scripted, &one);
-            }
-            if (node->is_up && node->replica.role == REPLICA_LEADER) {
-                do_beat(scripted, &one);
-            }
+        scripted->paper.now_ns += PAPER_TIMEOUT_NS / 10;
+        for (int32_t number = 0; number < scripted->paper.config.rules.voter_count; number++) {
+            run_one(scripted, number);
         }
         do_talk(scripted, &(struct scripted_step){0});
     }
