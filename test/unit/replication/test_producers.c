@@ -87,22 +87,31 @@ static int model_idle(const struct model *model)
     return count < ROWS ? -1 : idle;
 }
 
+/* Take the row of @idle, if it is one, and remember who lost it. */
+static void model_lose(struct model *model, int idle, int64_t offset_end)
+{
+    if (idle < 0) {
+        return;
+    }
+    struct known *known = &model->known[idle];
+    known->has_row = false;
+    if (known->is_expired) {
+        return;
+    }
+    model->lost_id = idle > model->lost_id ? idle : model->lost_id;
+    model->lost_end = offset_end;
+    if (known->epoch > model->lost_epoch) {
+        model->lost_epoch = known->epoch;
+    }
+}
+
 static void model_batch(struct model *model, const struct history *history, int index)
 {
     const struct producer_batch *batch = &history->steps[index].batch;
     struct known *known = &model->known[batch->id];
     if (!known->has_row) {
         int idle = model_idle(model);
-        if (idle >= 0 && !model->known[idle].is_expired) {
-            model->lost_id = idle > model->lost_id ? idle : model->lost_id;
-            if (model->known[idle].epoch > model->lost_epoch) {
-                model->lost_epoch = model->known[idle].epoch;
-            }
-            model->lost_end = batch->offset_end;
-        }
-        if (idle >= 0) {
-            model->known[idle].has_row = false;
-        }
+        model_lose(model, idle, batch->offset_end);
         known->count = 0;
     } else if (known->is_expired || known->epoch != batch->epoch ||
                model_next(&history->steps[known->newest].batch) != batch->sequence_first) {
