@@ -2,10 +2,12 @@
 /*
  * replication/candidate - standing for an election.
  *
- *      silence --> PREVOTE to all --- max(E, W) answered, E would grant ---> promise the next
- * round, |                                                        make it durable | patience over:
- * longer each time                          |
- *                     +<-------------------------------------------- VOTE to all, E granted: LEADER
+ *      silence --> PREVOTE to all -- max(E, W) answered, E would grant --+
+ *                     ^                                                 v
+ *                     |                          promise the next round, make it durable
+ *                     | patience over,                                  |
+ *                     | longer each time                                v
+ *                     +<---------------------------------------- VOTE to all -- E granted: LEADER
  *
  * The pre-vote changes nothing anywhere. Without it, a replica that is cut off would raise its
  * round again and again, and end the leadership of the others when it comes back. It wants answers

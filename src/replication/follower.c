@@ -6,8 +6,8 @@
  *     ours      |1.1 .......|2.3 ....|          before = (2.3, 47): there, so that all below is
  *     append            (2.3, 47)|5.2 .....|    alike (EPT-2); what follows is taken
  *
- *     ours      |1.1 .......|2.3 ....|3.1 ...|  likewise, but 3.1 stands where 5.2 shall be: the
- * log append            (2.3, 47)|5.2 .....|    is cut at 47, in the journal, then goes on
+ *     ours      |1.1 .......|2.3 ....|3.1 ...|  likewise, but 3.1 stands where 5.2 shall be:
+ *     append            (2.3, 47)|5.2 .....|    cut at 47, in the journal, before it goes on
  *
  *     ours      |1.1 .......|3.1 .......|       2.3 is not there: the answer says where our newest
  *     append            (2.3, 47)|5.2 .....|    epoch up to 2.3 ends, and the leader tries below

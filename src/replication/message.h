@@ -4,11 +4,12 @@
  *
  * Part of the path:  replica_step -> [message] -> transport, simulator -> replica_step elsewhere
  *
- *     PREVOTE       would you elect me?            PREVOTE_ANSWER   nothing is promised by it
- *     VOTE          elect me for this epoch        VOTE_ANSWER      the promise is durable by now
- *     APPEND        batches behind this place      APPEND_ANSWER    durable and alike up to here;
- * or where our logs may part HAND_OVER     stand at once: you are level TAIL          how far does
- * your log reach?   TAIL_ANSWER      for a quorum read
+ *     PREVOTE     would you elect me?         PREVOTE_ANSWER  promises nothing
+ *     VOTE        elect me for this epoch     VOTE_ANSWER     the promise is durable by now
+ *     APPEND      batches behind this place   APPEND_ANSWER   durable and alike up to here, or
+ *                                                             where our logs may part
+ *     HAND_OVER   stand at once, you are level
+ *     TAIL        how far is your log?        TAIL_ANSWER     for a quorum read
  *
  * Every message says whose it is down to the storage and the run of the process, and which log it
  * is about, so that nothing of a node's former disk or of a deleted namesake is ever taken. And

@@ -27,7 +27,7 @@
  *
  * Files in the order of a log's life: voter.c (what is granted), candidate.c, leader.c (opening,
  * commit), progress.c (what each follower is sent), follower.c (taking, cutting, acknowledging),
- * reads.c (lease, quorum reads), replica.c (the step).
+ * replica.c (the step, the lease).
  *
  * Invariants:
  *   RPL-1  Nothing that leads to a commit is taken from an epoch below the promise, and whatever is

@@ -2,11 +2,12 @@
 /*
  * replication/voter - what is granted, and when the answer may leave.
  *
- *     asked          higher than the promise?   log not behind ours?   nobody leads?
- *     PREVOTE        yes                        yes                    yes       answered at once
- *     VOTE           yes                        yes                    yes       promised,
- * journalled, then answered VOTE, handed   yes                        yes                    (asked
- * by over                                                             who leads)
+ *     asked       epoch above   log not     nobody    answered
+ *                 the promise   behind      leads
+ *     PREVOTE     yes           yes         yes       at once
+ *     VOTE        yes           yes         yes       when its promise is durable
+ *     VOTE, as    yes           yes         who leads       likewise
+ *     successor                             asked
  *
  * A voter that grants has promised never to take anything of a lower epoch again. If that promise
  * could be forgotten in a crash, a lower leader might still find its W voters here while the higher
