@@ -52,6 +52,7 @@ void epochs_append(struct epoch_table *table, int32_t epoch, int64_t offset_end)
     table_check(table);
     ASSERT(offset_end > table->offset_end);
     ASSERT(epoch > EPOCH_NONE);
+    ASSERT(table->rows);
 
     struct epoch_row *last = table->count > 0 ? &table->rows[table->count - 1] : NULL;
     if (!last || last->epoch != epoch) {

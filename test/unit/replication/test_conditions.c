@@ -103,6 +103,26 @@ static int64_t draw_place(struct prng *prng, const struct fixture *fixture)
     return place > committed ? place : committed;
 }
 
+/* Commit, cut or append, as drawn. */
+static void happen(struct prng *prng, struct fixture *fixture)
+{
+    int64_t place = draw_place(prng, fixture);
+    uint64_t draw = prng_below(prng, 10);
+    if (draw == 0) {
+        conditions_commit(&fixture->conditions, place);
+        return;
+    }
+    if (draw == 1) {
+        cut(fixture, place);
+        return;
+    }
+    struct batch *batch = &fixture->batches[fixture->count++];
+    batch->is_control = prng_chance(prng, 1, 2);
+    batch->token = batch->is_control ? prng_between(prng, -1, 9) : CONDITION_NONE;
+    batch->offset_end = fixture->conditions.offset_end + prng_between(prng, 1, 3);
+    fold(&fixture->conditions, batch);
+}
+
 /* CND-3: whatever is appended, committed, cut and folded anew. */
 TEST(conditions, are_what_the_log_says)
 {
@@ -110,21 +130,8 @@ TEST(conditions, are_what_the_log_says)
     struct fixture fixture;
     for (int round = 0; round < 200; round++) {
         fixture_init(&fixture);
-        struct conditions *conditions = &fixture.conditions;
         while (fixture.count < BATCHES_MAX) {
-            int64_t place = draw_place(&prng, &fixture);
-            uint64_t draw = prng_below(&prng, 10);
-            if (draw == 0) {
-                conditions_commit(conditions, place);
-            } else if (draw == 1) {
-                cut(&fixture, place);
-            } else {
-                struct batch *batch = &fixture.batches[fixture.count++];
-                batch->is_control = prng_chance(&prng, 1, 2);
-                batch->token = batch->is_control ? prng_between(&prng, -1, 9) : CONDITION_NONE;
-                batch->offset_end = conditions->offset_end + prng_between(&prng, 1, 3);
-                fold(conditions, batch);
-            }
+            happen(&prng, &fixture);
             check_equal(&fixture);
         }
     }
