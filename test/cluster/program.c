@@ -17,6 +17,7 @@
 /* Replace this process by the program. */
 static void program_become(const char *const *words)
 {
+    (void)signal(SIGHUP, SIG_DFL); /* Also where the suite was started to outlive a hang-up. */
     const char *folder = getenv("PYRALOG_PROGRAMS");
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/%s", folder ? folder : ".", words[0]);
