@@ -130,9 +130,6 @@ void candidate_answer(struct replica *replica, const struct replica_event *event
     }
     const struct replica_ballot *ballot = &message->as.ballot;
     enum quorum_answer answer = ballot->is_granted ? QUORUM_ANSWER_GRANTED : QUORUM_ANSWER_REFUSED;
-    if (ballot->is_unreadable) {
-        answer = QUORUM_ANSWER_UNREADABLE;
-    }
     (void)quorum_answer_put(&replica->set, replica->answers, member, answer);
     decide(replica, event->now_ns);
 }

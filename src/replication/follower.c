@@ -188,8 +188,7 @@ void follower_durable(struct replica *replica)
             (struct replica_answer){.outcome = REPLICA_OUTCOME_FORK,
                                     .place = replica->place,
                                     .durable = QUORUM_END_UNKNOWN,
-                                    .fork = epochs_end_of(&replica->epochs, replica->place_epoch),
-                                    .offset_end = replica->epochs.offset_end};
+                                    .fork = epochs_end_of(&replica->epochs, replica->place_epoch)};
         replica->owes_fork = false;
     }
     int64_t durable = replica->alike < replica->durable ? replica->alike : replica->durable;
@@ -204,8 +203,7 @@ void follower_durable(struct replica *replica)
             effect_send(replica, replica->leader, REPLICA_APPEND_ANSWER, replica->promise);
         message->as.answer = (struct replica_answer){.outcome = REPLICA_OUTCOME_ALIKE,
                                                      .place = replica->place,
-                                                     .durable = durable, /* RPL-3 */
-                                                     .offset_end = replica->epochs.offset_end};
+                                                     .durable = durable};
         ASSERT(durable <= replica->alike || MUTANT(ack_own_length)); /* RPL-3 */
         replica->answered = durable;
         replica->owes_answer = false;

@@ -88,7 +88,7 @@ void leader_advance(struct replica *replica);
 void progress_begin(struct replica *replica, uint64_t now_ns);
 
 /** Send every follower what it may be sent. */
-void progress_send(struct replica *replica, uint64_t now_ns);
+void progress_send(struct replica *replica);
 
 /** Note what was sent to a follower, and send it more. */
 void progress_sent(struct replica *replica, const struct replica_event *event);

@@ -64,7 +64,7 @@ void leader_appended(struct replica *replica, const struct replica_event *event)
         replica->opening = replica->epochs.offset_end;
     }
     epochs_append(&replica->epochs, replica->promise, event->offset_end);
-    progress_send(replica, event->now_ns);
+    progress_send(replica);
 }
 
 void leader_durable(struct replica *replica)

@@ -9,7 +9,6 @@
  *     APPEND      batches behind this place   APPEND_ANSWER   durable and alike up to here, or
  *                                                             where our logs may part
  *     HAND_OVER   stand at once, you are level
- *     TAIL        how far is your log?        TAIL_ANSWER     for a quorum read
  *
  * Every message says whose it is down to the storage and the run of the process, and which log it
  * is about, so that nothing of a node's former disk or of a deleted namesake is ever taken. And
@@ -34,8 +33,6 @@ enum replica_message_kind {
     REPLICA_APPEND,
     REPLICA_APPEND_ANSWER,
     REPLICA_HAND_OVER,
-    REPLICA_TAIL,
-    REPLICA_TAIL_ANSWER,
     REPLICA_MESSAGE_KINDS
 };
 
@@ -48,7 +45,6 @@ struct replica_candidacy {
 /* PREVOTE_ANSWER and VOTE_ANSWER. */
 struct replica_ballot {
     bool is_granted;
-    bool is_unreadable; /* Neither: what the voter has it cannot tell now. */
 };
 
 /* APPEND: batches of one epoch that follow on a place. Without batches it only asks whether that
@@ -72,13 +68,6 @@ struct replica_answer {
     int64_t place;               /* Where the batches begin. */
     int64_t durable;             /* Alike: with the leader's log, and on stable storage. */
     struct quorum_position fork; /* Fork: epochs_end_of(the epoch that was missing). */
-    int64_t offset_end;          /* Of the follower's log. */
-};
-
-/* TAIL and TAIL_ANSWER. */
-struct replica_tail {
-    uint64_t request;           /* Of the reader; a fresh one at each try. */
-    struct quorum_position log; /* Answer. */
 };
 
 struct replica_message {
@@ -91,7 +80,6 @@ struct replica_message {
         struct replica_ballot ballot;
         struct replica_batches batches;
         struct replica_answer answer;
-        struct replica_tail tail;
     } as;
 };
 

@@ -106,10 +106,10 @@ static void member_send(struct replica *replica, int32_t member)
     }
 }
 
-void progress_send(struct replica *replica, uint64_t now_ns)
+void progress_send(struct replica *replica)
 {
     ASSERT(replica->role == REPLICA_LEADER);
-    ASSERT(now_ns >= replica->leading_ns);
+    ASSERT(replica->opening >= 0);
 
     for (int32_t member = 0; member < replica->set.member_count; member++) {
         if (member != replica->number) {

@@ -220,8 +220,6 @@ static void take_message(struct replica *replica, const struct replica_event *ev
     case REPLICA_HAND_OVER:
         take_hand_over(replica, event, member);
         return;
-    case REPLICA_TAIL:
-    case REPLICA_TAIL_ANSWER:
     case REPLICA_MESSAGE_NONE:
     case REPLICA_MESSAGE_KINDS:
         return;
