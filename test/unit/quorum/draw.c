@@ -49,6 +49,21 @@ struct quorum_config draw_mask(uint32_t mask, int32_t write_quorum)
     return draw_config(voters, write_quorum);
 }
 
+struct quorum_set draw_set(const char *voters,
+                           int32_t write_quorum,
+                           const char *next,
+                           int32_t next_write_quorum)
+{
+    struct quorum_config from = draw_config(voters, write_quorum);
+    struct quorum_config to = {0};
+    if (next) {
+        to = draw_config(next, next_write_quorum);
+    }
+    struct quorum_set set;
+    quorum_set_init(&set, &from, next ? &to : NULL);
+    return set;
+}
+
 uint32_t draw_voters(const struct quorum_config *config)
 {
     uint32_t mask = 0;

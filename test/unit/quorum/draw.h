@@ -46,6 +46,13 @@ struct quorum_config draw_mask(uint32_t mask, int32_t write_quorum);
 /** Return the rules of @voter_count voters. */
 struct quorum_rules draw_rules(int32_t voter_count, int32_t write_quorum, int32_t read_quorum);
 
+/** Return the set of the configuration of @voters and @write_quorum and, unless @next is NULL, of
+ * the change to that of @next and @next_write_quorum. */
+struct quorum_set draw_set(const char *voters,
+                           int32_t write_quorum,
+                           const char *next,
+                           int32_t next_write_quorum);
+
 /** Return the letters of @config as a mask. */
 uint32_t draw_voters(const struct quorum_config *config);
 

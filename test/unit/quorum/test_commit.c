@@ -48,13 +48,8 @@ TEST(quorum_commit_end, is_what_the_pictures_say)
     };
 
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
-        struct quorum_config from = draw_config(cases[index].voters, cases[index].write);
-        struct quorum_config to = {0};
-        if (cases[index].next) {
-            to = draw_config(cases[index].next, cases[index].write_next);
-        }
-        struct quorum_set set;
-        quorum_set_init(&set, &from, cases[index].next ? &to : NULL);
+        struct quorum_set set = draw_set(cases[index].voters, cases[index].write, cases[index].next,
+                                         cases[index].write_next);
         int64_t ends[QUORUM_MEMBERS_MAX];
         for (int32_t member = 0; member < set.member_count; member++) {
             char drawn = cases[index].ends[set.members[member].node.value - 1];

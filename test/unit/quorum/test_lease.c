@@ -38,13 +38,8 @@ TEST(quorum_lease_since_ns, is_what_the_pictures_say)
     };
 
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
-        struct quorum_config from = draw_config(cases[index].voters, cases[index].write);
-        struct quorum_config to = {0};
-        if (cases[index].next) {
-            to = draw_config(cases[index].next, cases[index].write_next);
-        }
-        struct quorum_set set;
-        quorum_set_init(&set, &from, cases[index].next ? &to : NULL);
+        struct quorum_set set = draw_set(cases[index].voters, cases[index].write, cases[index].next,
+                                         cases[index].write_next);
         uint64_t times[QUORUM_MEMBERS_MAX] = {0};
         for (int32_t member = 0; member < set.member_count; member++) {
             times[member] =

@@ -76,13 +76,8 @@ TEST(quorum_decide, is_what_the_pictures_say)
     };
 
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
-        struct quorum_config from = draw_config(cases[index].voters, cases[index].write);
-        struct quorum_config to = {0};
-        if (cases[index].next) {
-            to = draw_config(cases[index].next, cases[index].write_next);
-        }
-        struct quorum_set set;
-        quorum_set_init(&set, &from, cases[index].next ? &to : NULL);
+        struct quorum_set set = draw_set(cases[index].voters, cases[index].write, cases[index].next,
+                                         cases[index].write_next);
 
         enum quorum_answer votes[QUORUM_MEMBERS_MAX] = {QUORUM_ANSWER_NONE};
 
@@ -317,13 +312,8 @@ TEST(quorum_enough_heard, wants_the_larger_quorum_and_somebody_else)
     };
 
     for (size_t index = 0; index < sizeof cases / sizeof cases[0]; index++) {
-        struct quorum_config from = draw_config(cases[index].voters, cases[index].write);
-        struct quorum_config to = {0};
-        if (cases[index].next) {
-            to = draw_config(cases[index].next, cases[index].write_next);
-        }
-        struct quorum_set set;
-        quorum_set_init(&set, &from, cases[index].next ? &to : NULL);
+        struct quorum_set set = draw_set(cases[index].voters, cases[index].write, cases[index].next,
+                                         cases[index].write_next);
 
         enum quorum_answer answers[QUORUM_MEMBERS_MAX] = {QUORUM_ANSWER_NONE};
 
