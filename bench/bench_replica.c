@@ -32,6 +32,8 @@ struct waiting {
 struct trio {
     struct quorum_config config;
     struct epoch_row rows[REPLICAS][EPOCH_ROWS];
+    struct replica_progress progress[REPLICAS][REPLICAS];
+    struct replica_effect effects[REPLICA_EFFECTS_MAX];
     struct replica replicas[REPLICAS];
     struct waiting waits[WAITS]; /* A ring: what will happen next. */
     uint64_t wait_first;
@@ -56,7 +58,10 @@ static void trio_begin(struct trio *trio)
                                     .config = &trio->config,
                                     .timeout_ns = TIMEOUT_NS,
                                     .seed = (uint64_t)number + 1,
-                                    .now_ns = trio->now_ns});
+                                    .now_ns = trio->now_ns,
+                                    .effects = trio->effects,
+                                    .progress = trio->progress[number],
+                                    .progress_max = REPLICAS});
     }
 }
 

@@ -49,7 +49,7 @@ void progress_begin(struct replica *replica, uint64_t now_ns)
     ASSERT(now_ns == replica->leading_ns);
 
     for (int32_t member = 0; member < replica->set.member_count; member++) {
-        replica->progress[member].is_reading = false;
+        replica->progress[member] = (struct replica_progress){0};
         probe_from(&replica->progress[member], replica->epochs.offset_end, now_ns);
     }
 }

@@ -118,6 +118,8 @@ void replica_init(struct replica *replica, const struct replica_start *start)
     ASSERT(start->timeout_ns >= STAGGER_TIMES);
     ASSERT(start->committed <= start->epochs.offset_end);
     ASSERT(start->promise >= epochs_position(&start->epochs).epoch);
+    ASSERT(start->effects);
+    ASSERT(start->progress);
 
     *replica = (struct replica){
         .self = start->self,
@@ -136,8 +138,12 @@ void replica_init(struct replica *replica, const struct replica_start *start)
         .candidate = QUORUM_NO_MEMBER,
         .successor = QUORUM_NO_MEMBER,
         .opening = -1,
+        .progress = start->progress,
+        .progress_max = start->progress_max,
+        .effects = start->effects,
     };
     quorum_set_init(&replica->set, start->config, start->config_next);
+    ASSERT(replica->set.member_count <= start->progress_max);
     replica->number = quorum_set_find(&replica->set, &start->self.from);
     jitter_draw(replica);
     if (MUTANT(lease_survives_restart)) {

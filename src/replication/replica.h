@@ -40,7 +40,9 @@
  *   RPL-7  Nothing is granted, and nobody stands, within a minimum timeout of a live leader or of a
  *          start
  *
- * Threads: one owner.   Memory: the caller's; none is allocated.
+ * Threads: one owner.   Memory: the caller's; none is allocated. A node has thousands of replicas
+ * and most of them follow, so what is large stands beside the struct: the effects, which those of a
+ * thread share, and a row for each peer, of which there are three or five.
  * Reference: docs/design/replication.md.
  */
 #ifndef REPLICATION_REPLICA_H
@@ -60,6 +62,13 @@ enum replica_role {
     REPLICA_STOPPED,
 };
 
+/* Peers of a replica: the voters of all configurations that decide, and the learners of the newest.
+ */
+#define REPLICA_PEERS_MAX (QUORUM_MEMBERS_MAX + QUORUM_LEARNERS_MAX)
+
+/* At most a promise, a cut, an append, a commit, a role, and two messages for every peer. */
+#define REPLICA_EFFECTS_MAX (6 + 2 * REPLICA_PEERS_MAX)
+
 /* What is known when a replica starts: what the journal and the segments gave back. */
 struct replica_start {
     struct replica_envelope self;
@@ -71,6 +80,11 @@ struct replica_start {
     uint64_t timeout_ns;                     /* The minimum timeout of an election. */
     uint64_t seed;
     uint64_t now_ns;
+
+    /* Memory, borrowed for the replica's life. */
+    struct replica_effect *effects;    /* REPLICA_EFFECTS_MAX. Replicas of one thread may share. */
+    struct replica_progress *progress; /* One for each peer that it may ever have. */
+    int32_t progress_max;
 };
 
 /* -- Events -- */
@@ -123,9 +137,6 @@ struct replica_effect {
     int64_t offset;
     struct replica_message message;
 };
-
-/* At most a promise, a cut, an append, a commit, a role, and two messages for every member. */
-#define REPLICA_EFFECTS_MAX (6 + 2 * QUORUM_MEMBERS_MAX)
 
 /* -- The replica -- */
 
@@ -196,17 +207,19 @@ struct replica {
     bool has_handed_over;
     int64_t matches[QUORUM_MEMBERS_MAX];       /* Durable and alike, by member. */
     uint64_t confirmed_ns[QUORUM_MEMBERS_MAX]; /* See quorum/lease.h. */
-    struct replica_progress progress[QUORUM_MEMBERS_MAX];
+    struct replica_progress *progress;         /* Borrowed; likewise. */
+    int32_t progress_max;
 
     uint32_t effect_count;
-    struct replica_effect effects[REPLICA_EFFECTS_MAX];
+    struct replica_effect *effects; /* Borrowed: of the last step, of whoever shares them. */
 };
 
-/** Set up @replica as a follower that has heard nobody. Borrows the rows of start->epochs. */
+/** Set up @replica as a follower that has heard nobody. Borrows the rows of start->epochs, effects
+ * and progress for the replica's life. */
 void replica_init(struct replica *replica, const struct replica_start *start);
 
-/** Take in @event: what is to be done stands in replica->effects afterwards, until the next step.
- */
+/** Take in @event: what is to be done stands in replica->effects afterwards, until the next step of
+ * any replica that shares them. */
 void replica_step(struct replica *replica, const struct replica_event *event);
 
 /** Return when the step wants to be called with TIME. */

@@ -326,6 +326,9 @@ void paper_start(struct paper *paper, int32_t number)
         .timeout_ns = PAPER_TIMEOUT_NS,
         .seed = prng_next(&paper->prng),
         .now_ns = paper->now_ns,
+        .effects = paper->effects,
+        .progress = node->progress,
+        .progress_max = PAPER_NODES_MAX,
     };
     for (int64_t offset = 0; offset < node->log.offset_end; offset++) {
         epochs_append(&start.epochs, node->log.records[offset].epoch, offset + 1);

@@ -84,6 +84,7 @@ struct paper_op {
 struct paper_node {
     struct replica replica;
     struct epoch_row rows[PAPER_OFFSETS_MAX];
+    struct replica_progress progress[PAPER_NODES_MAX];
     struct paper_log log;
     struct paper_log image;
     struct paper_op ops[PAPER_OPS_MAX];
@@ -120,6 +121,7 @@ struct paper {
     struct paper_weights weights;
     struct paper_counts counts;
     struct paper_node nodes[PAPER_NODES_MAX];
+    struct replica_effect effects[REPLICA_EFFECTS_MAX];
     bool cuts[PAPER_NODES_MAX][PAPER_NODES_MAX];
     struct paper_message messages[PAPER_MESSAGES_MAX];
     uint32_t message_count;

@@ -12,6 +12,8 @@
 struct voter {
     struct quorum_config config;
     struct epoch_row rows[8];
+    struct replica_effect effects[REPLICA_EFFECTS_MAX];
+    struct replica_progress progress[3];
     struct replica replica;
 };
 
@@ -35,7 +37,10 @@ static void voter_begin(struct voter *voter)
                                   .config = &voter->config,
                                   .timeout_ns = TIMEOUT_NS,
                                   .seed = 1,
-                                  .now_ns = TIMEOUT_NS};
+                                  .now_ns = TIMEOUT_NS,
+                                  .effects = voter->effects,
+                                  .progress = voter->progress,
+                                  .progress_max = 3};
     epochs_append(&start.epochs, epoch_at(1, 1), 10);
     replica_init(&voter->replica, &start);
 }
