@@ -5,6 +5,7 @@
  * done and what every replica is after it. How to read one: scripted.h.
  */
 #include "lib/case.h"
+#include "paper.h"
 #include "scripted.h"
 
 /* A pre-vote, a promise on two disks, an opening batch on two disks: nothing leaves before it is
@@ -545,4 +546,173 @@ TEST(scenario, ignores_a_candidate_from_another_disk)
                                 "C>A, flush A  F1C:|  .  .\n"
                                 "A>C           .      .  L1C:|/1Co\n";
     scripted_play(3, 2, table);
+}
+
+/* W = 3 of 4, so that two voters elect, and A and C win in one round: A with B, C with D. Counted
+ * votes would make them two leaders of one epoch; here the epochs differ (QUO-1), and the promises
+ * of three leave A nobody to commit with. */
+TEST(scenario, lets_two_win_one_round_in_two_epochs)
+{
+    static const char table[] =
+        "step               A          B              C              D\n"
+        "stand A            P0:|       .              .              .\n"
+        "A>B, A>D           .          .              .              .\n"
+        "stand C            .          .              P0:|           .\n"
+        "C>B, C>D           .          .              .              .\n"
+        "B>A, D>A           C1A?:|     .              .              .\n"
+        "B>C, D>C           .          .              C1C?:|         .\n"
+        "flush A, flush C   C1A:|      .              C1C:|          .\n"
+        "drop A>D, drop C>B .          .              .              .\n"
+        "A>B, flush B       .          F1A:|          .              .\n"
+        "C>D, flush D       .          .              .              F1C:|\n"
+        "B>A                L1A:|/1Ao  .              .              .\n"
+        "D>C                .          .              L1C:|/1Co      .\n"
+        "talk               F1C:1Co|   F1C:|1Co       L1C:1Co|       F1C:|1Co\n";
+    scripted_play(4, 3, table);
+}
+
+/* The tail that a vote stands for is on the disk by then: the promise comes behind it in the
+ * journal, and nothing is asked before that is durable (RPL-2). */
+TEST(scenario, asks_for_votes_when_its_own_tail_is_durable)
+{
+    static const char table[] = "step              A           B           C\n"
+                                "stand A           P0:|        .           .\n"
+                                "talk              L1A:1Ao|    F1A:|1Ao    F1A:|1Ao\n"
+                                "append A a        L1A:1Ao|/a  .           .\n"
+                                "A>C               .           .           F1A:1Ao|/a\n"
+                                "crash A, drop A   down:1Ao    .           .\n"
+                                "wait 12           .           .           .\n"
+                                "stand C           .           .           P1A:1Ao|/a\n"
+                                "C>B, B>C          .           .           C2C?:1Ao|/a\n"
+                                "flush C 1         .           .           C2C?:1Ao|a\n"
+                                "silent C>B        .           .           .\n"
+                                "flush C           .           .           C2C:1Ao|a\n"
+                                "C>B               .           F2C?:|1Ao   .\n";
+    scripted_play(3, 2, table);
+}
+
+/* A leads again, in another epoch, when B's acknowledgement of a arrives. There is something at
+ * that offset by now, but it is not a. */
+TEST(scenario, counts_no_acknowledgement_of_another_epoch)
+{
+    static const char table[] = "step              A             B          C\n"
+                                "stand A           P0:|          .          .\n"
+                                "talk              L1A:1Ao|      F1A:|1Ao   F1A:|1Ao\n"
+                                "append A a        L1A:1Ao|/a    .          .\n"
+                                "A>B, flush B      .             F1A:1Ao|a  .\n"
+                                "delay B>A         .             .          .\n"
+                                "crash B           .             down:1Aoa  .\n"
+                                "crash A, drop A   down:1Ao      .          .\n"
+                                "start A           F1A:|1Ao      .          .\n"
+                                "wait 12           .             .          .\n"
+                                "stand A           P1A:|1Ao      .          .\n"
+                                "A>C, C>A, flush A C2A:|1Ao      .          .\n"
+                                "A>C, flush C      .             .          F2A:|1Ao\n"
+                                "C>A, flush A      L2A:|1Ao2Ao   .          .\n"
+                                "late B>A          .             .          .\n"
+                                "talk AC           L2A:1Ao2Ao|   .          F2A:|1Ao2Ao\n";
+    scripted_play(3, 2, table);
+}
+
+/* W = 3: an acknowledgement that comes twice is still one disk. */
+TEST(scenario, counts_a_repeated_acknowledgement_once)
+{
+    static const char table[] = "step         A           B          C\n"
+                                "stand A      P0:|        .          .\n"
+                                "talk         L1A:1Ao|    F1A:|1Ao   F1A:|1Ao\n"
+                                "append A a   L1A:1Ao|/a  .          .\n"
+                                "flush A      L1A:1Ao|a   .          .\n"
+                                "A>B, flush B .           F1A:1Ao|a  .\n"
+                                "repeat B>A   .           .          .\n"
+                                "B>A          .           .          .\n"
+                                "A>C, flush C .           .          F1A:1Ao|a\n"
+                                "C>A          L1A:1Aoa|   .          .\n";
+    scripted_play(3, 3, table);
+}
+
+/* Messages overtake each other. b cannot be taken before a; B says so, A asks where they are alike
+ * and sends both, and a changes nothing when it comes at last. */
+TEST(scenario, mends_appends_that_overtook_each_other)
+{
+    static const char table[] = "step        A            B           C\n"
+                                "stand A     P0:|         .           .\n"
+                                "talk        L1A:1Ao|     F1A:|1Ao    F1A:|1Ao\n"
+                                "cut A-C     .            .           .\n"
+                                "append A a  L1A:1Ao|/a   .           .\n"
+                                "delay A>B   .            .           .\n"
+                                "append A b  L1A:1Ao|/ab  .           .\n"
+                                "A>B         .            .           .\n"
+                                "talk        L1A:1Aoab|   F1A:1Ao|ab  .\n"
+                                "late A>B    .            .           .\n";
+    scripted_play(3, 2, table);
+}
+
+/* All have confirmed A, but its opening batch is on no disk: what of its inheritance is committed,
+ * A does not know, and so it serves no read by a lease. */
+TEST(scenario, holds_no_lease_before_its_opening_is_committed)
+{
+    static const char table[] = "step               A            B        C\n"
+                                "stand A            P0:|         .        .\n"
+                                "A>B, B>A, flush A  C1A:|        .        .\n"
+                                "drop A>C           .            .        .\n"
+                                "A>B, flush B, B>A  L1A:|/1Ao    F1A:|    .\n"
+                                "drop A>B, drop A>C .            .        .\n"
+                                "beat A             .            .        .\n"
+                                "A>B, B>A           .            .        .\n"
+                                "wait 6, look A     .            .        .\n"
+                                "talk               L+1A:1Ao|    F1A:|1Ao F1A:1Ao|\n";
+    scripted_play(3, 2, table);
+}
+
+/* N = 1: there is nobody to ask, and still a record is committed when it is on the disk, and not
+ * before. */
+TEST(scenario, commits_from_the_disk_where_one_is_alone)
+{
+    static const char table[] = "step        A\n"
+                                "look A      C1A?:|\n"
+                                "flush A     L1A:|/1Ao\n"
+                                "flush A     L+1A:1Ao|\n"
+                                "append A a  L+1A:1Ao|/a\n"
+                                "crash A     down:1Ao\n"
+                                "start A     F1A:|1Ao\n"
+                                "look A      C2A?:|1Ao\n"
+                                "flush A     L2A:|1Ao/2Ao\n"
+                                "flush A     L+2A:1Ao2Ao|\n";
+    scripted_play(1, 1, table);
+}
+
+/* C leads an epoch above, and its log parts from A's below what A knows as committed. That cannot
+ * be, so some disk has forgotten what it acknowledged: A keeps what it has, and does nothing any
+ * more (RPL-4). No table can bring it about. */
+TEST(scenario, stands_still_rather_than_cut_what_is_committed)
+{
+    static struct paper paper;
+    paper_begin(&paper, 1, &(struct quorum_rules){3, 2, 2, false});
+    struct paper_node *node = &paper.nodes[0];
+    paper_crash(&paper, 0, 0);
+    node->image.promise = epoch_of(1, (struct node_id){1});
+    for (int64_t offset = 0; offset < 10; offset++) {
+        node->image.records[offset] = (struct paper_record){node->image.promise, 1};
+        node->image.offset_end = offset + 1;
+    }
+    paper_start(&paper, 0);
+    node->replica.committed = 7;
+    struct replica_batches batches = {.before = {node->image.promise, 6},
+                                      .epoch = epoch_of(2, (struct node_id){3}),
+                                      .offset_end = 9};
+    paper.messages[0] = (struct paper_message){
+        .kind = PAPER_MESSAGE,
+        .from = 2,
+        .envelope = paper.nodes[2].replica.self,
+        .message = {.kind = REPLICA_APPEND, .epoch = batches.epoch, .as.batches = batches}};
+    paper.message_count = 1;
+
+    paper_deliver(&paper, 0, true);
+
+    CHECK_INT(node->replica.role, REPLICA_STOPPED);
+    CHECK_INT(paper.counts.stops, 1);
+    CHECK_INT(paper.counts.truncations, 0);
+    CHECK_INT(node->log.offset_end, 10);
+    paper_deliver(&paper, 0, false);
+    CHECK_INT(node->replica.effect_count, 0);
 }
