@@ -110,4 +110,9 @@ void follower_live(struct replica *replica, const struct replica_event *event);
 /** Acknowledge what has become durable. */
 void follower_durable(struct replica *replica);
 
+/* -- reads.c -- */
+
+/** Tell @member how far the log reaches. */
+void reads_tail(struct replica *replica, const struct replica_event *event, int32_t member);
+
 #endif /* REPLICATION_INNER_H */

@@ -9,6 +9,7 @@
  *     APPEND      batches behind this place   APPEND_ANSWER   durable and alike up to here, or
  *                                                             where our logs may part
  *     HAND_OVER   stand at once, you are level
+ *     TAIL        how far is your log?        TAIL_ANSWER     for quorum reads (reads.h)
  *
  * Every message says whose it is down to the storage and the run of the process, and which log it
  * is about, so that nothing of a node's former disk or of a deleted namesake is ever taken. And
@@ -33,6 +34,8 @@ enum replica_message_kind {
     REPLICA_APPEND,
     REPLICA_APPEND_ANSWER,
     REPLICA_HAND_OVER,
+    REPLICA_TAIL,
+    REPLICA_TAIL_ANSWER,
     REPLICA_MESSAGE_KINDS
 };
 
@@ -70,6 +73,13 @@ struct replica_answer {
     struct quorum_position fork; /* Fork: epochs_end_of(the epoch that was missing). */
 };
 
+/* TAIL and TAIL_ANSWER. */
+struct replica_tail {
+    uint64_t run;               /* Answer: the asker's, of its envelope. */
+    uint64_t number;            /* Of the question. */
+    struct quorum_position log; /* Answer: how far the responder's reaches. */
+};
+
 struct replica_message {
     enum replica_message_kind kind;
     int32_t epoch;   /* The one it stands for, leads, follows or answers to. */
@@ -80,6 +90,7 @@ struct replica_message {
         struct replica_ballot ballot;
         struct replica_batches batches;
         struct replica_answer answer;
+        struct replica_tail tail;
     } as;
 };
 

@@ -226,6 +226,10 @@ static void take_message(struct replica *replica, const struct replica_event *ev
     case REPLICA_HAND_OVER:
         take_hand_over(replica, event, member);
         return;
+    case REPLICA_TAIL:
+        reads_tail(replica, event, member);
+        return;
+    case REPLICA_TAIL_ANSWER: /* The reader has it. */
     case REPLICA_MESSAGE_NONE:
     case REPLICA_MESSAGE_KINDS:
         return;
@@ -345,21 +349,39 @@ bool replica_takes_proposals(const struct replica *replica)
            replica->successor == QUORUM_NO_MEMBER;
 }
 
-bool replica_lease_holds(const struct replica *replica, uint64_t now_ns)
+/* Return since when enough voters have confirmed this leader, itself as of @own_ns; 0: they have
+ * not, or it does not lead, or does not know yet what of its inheritance is committed. */
+static uint64_t confirmed_since_ns(const struct replica *replica, uint64_t own_ns)
 {
     ASSERT(replica->set.member_count > 0);
+    ASSERT(own_ns > 0);
 
-    bool may_hold = replica->role == REPLICA_LEADER && !replica->has_handed_over &&
-                    replica->opening >= 0 && replica->committed > replica->opening;
-    if (!may_hold) {
-        return false;
+    bool is_open = replica->role == REPLICA_LEADER && replica->opening >= 0 &&
+                   replica->committed > replica->opening;
+    if (!is_open) {
+        return 0;
     }
     uint64_t confirmed_ns[QUORUM_MEMBERS_MAX];
     memcpy(confirmed_ns, replica->confirmed_ns, sizeof confirmed_ns);
     if (replica->number != QUORUM_NO_MEMBER) {
-        confirmed_ns[replica->number] = now_ns;
+        confirmed_ns[replica->number] = own_ns;
     }
-    uint64_t since_ns = quorum_lease_since_ns(&replica->set, confirmed_ns);
+    return quorum_lease_since_ns(&replica->set, confirmed_ns);
+}
+
+bool replica_lease_holds(const struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->timeout_ns > 0);
+
+    uint64_t since_ns = confirmed_since_ns(replica, now_ns);
     uint64_t length_ns = replica->timeout_ns - replica->timeout_ns / LEASE_MARGIN;
-    return since_ns > 0 && now_ns < since_ns + length_ns;
+    return since_ns > 0 && !replica->has_handed_over && now_ns < since_ns + length_ns;
+}
+
+bool replica_barrier_holds(const struct replica *replica, uint64_t since_ns)
+{
+    ASSERT(since_ns < UINT64_MAX);
+
+    uint64_t confirmed_ns = confirmed_since_ns(replica, UINT64_MAX);
+    return confirmed_ns > (MUTANT(barrier_reuses_confirmation) ? 0 : since_ns); /* RPL-8 */
 }

@@ -39,6 +39,7 @@
  *   RPL-6  A leader commits by counting only what is of its own epoch
  *   RPL-7  Nothing is granted, and nobody stands, within a minimum timeout of a live leader or of a
  *          start
+ *   RPL-8  A read barrier holds only by rounds that were sent after the read began
  *
  * Threads: one owner.   Memory: the caller's; none is allocated. A node has thousands of replicas
  * and most of them follow, so what is large stands beside the struct: the effects, which those of a
@@ -162,7 +163,8 @@ struct replica_progress {
 struct replica {
     struct replica_envelope self;
     struct quorum_set set;
-    int32_t number; /* Of this replica in the set; QUORUM_NO_MEMBER: a learner. */
+    uint64_t configured; /* How often the set has changed. */
+    int32_t number;      /* Of this replica in the set; QUORUM_NO_MEMBER: a learner. */
     enum replica_role role;
     struct prng prng;
 
@@ -234,5 +236,18 @@ bool replica_takes_proposals(const struct replica *replica);
 /** Return whether a linearizable read may be answered from home now, before and after the value is
  * read: the opening batch is committed, and no other can have been elected yet. */
 bool replica_lease_holds(const struct replica *replica, uint64_t now_ns);
+
+/**
+ * Return whether a linearizable read that began at @since_ns may be answered from home, up to the
+ * commit end of now or later: the opening batch is committed, and of a round sent after @since_ns
+ * as many have confirmed this epoch as a lease needs, itself included.
+ *
+ * Those voters had promised nobody a higher epoch when they confirmed, after the read began. They
+ * leave fewer than E, so nobody had been elected above this leader by then, and all that had been
+ * acknowledged is in its log: by itself, or by those before it, below its opening batch. No clock
+ * but this leader's own is needed, which may stand still but not go back, and handing over changes
+ * nothing. A round with the very time of @since_ns may have been sent before, and does not count.
+ */
+bool replica_barrier_holds(const struct replica *replica, uint64_t since_ns);
 
 #endif /* REPLICATION_REPLICA_H */

@@ -78,10 +78,10 @@ void paper_crash(struct paper *paper, int32_t number, uint32_t op_count)
 
 /* -- Messages -- */
 
-static struct paper_message *post(struct paper *paper,
-                                  enum paper_kind kind,
-                                  int32_t from,
-                                  int32_t to)
+struct paper_message *paper_post(struct paper *paper,
+                                 enum paper_kind kind,
+                                 int32_t from,
+                                 int32_t to)
 {
     if (paper->message_count == PAPER_MESSAGES_MAX) { /* A full link loses what it likes. */
         uint64_t lost = prng_below(&paper->prng, PAPER_MESSAGES_MAX);
@@ -192,7 +192,7 @@ static void append_opening(struct paper *paper, int32_t number)
 static void send_batches(struct paper *paper, int32_t number, const struct replica_effect *effect)
 {
     struct paper_node *node = &paper->nodes[number];
-    struct paper_message *message = post(paper, PAPER_MESSAGE, number, effect->member);
+    struct paper_message *message = paper_post(paper, PAPER_MESSAGE, number, effect->member);
     message->message = effect->message;
     struct replica_batches *batches = &message->message.as.batches;
     int64_t count = PAPER_BATCH_MAX;
@@ -250,7 +250,7 @@ static void carry_out(struct paper *paper,
         append_opening(paper, number);
         return;
     case REPLICA_EFFECT_SEND:
-        post(paper, PAPER_MESSAGE, number, effect->member)->message = effect->message;
+        paper_post(paper, PAPER_MESSAGE, number, effect->member)->message = effect->message;
         return;
     case REPLICA_EFFECT_BATCHES:
         send_batches(paper, number, effect);
@@ -306,6 +306,11 @@ void paper_tell(struct paper *paper,
     if (node->is_up && node->log.offset_end != node->replica.epochs.offset_end) {
         violate(paper, "the core and the log disagree");
     }
+    const char *wrong = paper_reads_check(paper);
+    wrong = wrong ? wrong : paper_leases_check(paper);
+    if (wrong) {
+        violate(paper, wrong);
+    }
 }
 
 /* -- What happens -- */
@@ -360,6 +365,9 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
         return;
     }
     if (message.kind == PAPER_MESSAGE) {
+        if (message.message.kind == REPLICA_TAIL_ANSWER) {
+            paper_reads_answer(paper, &message);
+        }
         paper_tell(paper, message.to,
                    (struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
                                           .from = &message.envelope,
@@ -380,7 +388,7 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
                     node->replica.promise == message.epoch &&
                     node->replica.promise_durable == message.epoch;
     if (confirms) {
-        struct paper_message *answer = post(paper, PAPER_CONFIRM, message.to, message.from);
+        struct paper_message *answer = paper_post(paper, PAPER_CONFIRM, message.to, message.from);
         answer->epoch = message.epoch;
         answer->sent_ns = message.sent_ns;
     }
@@ -391,7 +399,7 @@ void paper_beat(struct paper *paper, int32_t number)
     struct paper_node *node = &paper->nodes[number];
     for (int32_t other = 0; other < paper->config.rules.voter_count; other++) {
         if (other != number) {
-            struct paper_message *message = post(paper, PAPER_LIVE, number, other);
+            struct paper_message *message = paper_post(paper, PAPER_LIVE, number, other);
             message->epoch = node->replica.promise;
             message->committed = node->replica.committed;
             message->sent_ns = paper->now_ns;

@@ -12,6 +12,7 @@
  *   - at a leader's commit, W voters of each configuration have the record in their images
  *   - no replica is ever told to cut what is committed
  *   - while a lease holds, nobody else opens an epoch
+ *   - a read, by lease, barrier or quorum, has all that was committed anywhere when it began
  *
  * A violation ends the test with the seed, and the history of the last steps.
  */
@@ -19,7 +20,7 @@
 #define REPLICATION_PAPER_H
 
 #include "base/prng.h"
-#include "replication/replica.h"
+#include "replication/reads.h"
 
 #define PAPER_TIMEOUT_NS UINT64_C(1000000)
 
@@ -31,6 +32,7 @@ enum {
     PAPER_BATCH_MAX = 4,
     PAPER_EPOCHS_MAX = 128,
     PAPER_TOLD_MAX = 64,
+    PAPER_READS_MAX = 8,
 };
 
 /* What may happen, each in so many of a thousand steps; what is left is delivery of messages. */
@@ -47,6 +49,7 @@ struct paper_weights {
     uint32_t cut; /* A link, one way. */
     uint32_t heal;
     uint32_t hand_over;
+    uint32_t read;
 };
 
 /* What has happened. */
@@ -56,8 +59,10 @@ struct paper_counts {
     uint64_t openings;
     uint64_t truncations;
     uint64_t crashes;
-    uint64_t rivals; /* Openings while some other believed itself the leader. */
-    uint64_t leases; /* Times that a leader looked, and held one. */
+    uint64_t rivals;   /* Openings while some other believed itself the leader. */
+    uint64_t leases;   /* Times that a leader looked, and held one. */
+    uint64_t reads;    /* That were answered, */
+    uint64_t barriers; /* and of them through a barrier. */
     uint64_t stops;
 };
 
@@ -108,6 +113,15 @@ struct paper_message {
     uint64_t sent_ns;
 };
 
+/* A read that was begun. */
+struct paper_read {
+    int32_t number; /* Of the node. */
+    bool is_barrier;
+    uint64_t since_ns;
+    struct quorum_read quorum;
+    int64_t floor; /* What was committed anywhere at its begin. */
+};
+
 /* A step that follows from another. */
 struct paper_told {
     int32_t number;
@@ -126,6 +140,9 @@ struct paper {
     struct paper_message messages[PAPER_MESSAGES_MAX];
     uint32_t message_count;
     uint64_t message_last;
+    struct paper_read reads[PAPER_READS_MAX];
+    uint32_t read_count;
+    uint64_t read_last;
     struct paper_told told[PAPER_TOLD_MAX];
     uint32_t told_count;
     uint64_t now_ns;
@@ -167,8 +184,28 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept);
 /** Let node @number, which leads, tell everybody that it is alive. */
 void paper_beat(struct paper *paper, int32_t number);
 
+/** Begin a read at node @number, which is up: through a barrier or by a quorum. */
+void paper_read_begin(struct paper *paper, int32_t number, bool is_barrier);
+
 /** Propose a record to node @number. False: it is not taken. */
 bool paper_propose(struct paper *paper, int32_t number);
+
+/* -- For the files of the paper -- */
+
+/** Put a message into the bag. */
+struct paper_message *paper_post(struct paper *paper,
+                                 enum paper_kind kind,
+                                 int32_t from,
+                                 int32_t to);
+
+/** Give @message, a TAIL_ANSWER that arrived, to the reads under way. */
+void paper_reads_answer(struct paper *paper, const struct paper_message *message);
+
+/** Forget the reads that are over. Return what is wrong with one of them, or NULL. */
+const char *paper_reads_check(struct paper *paper);
+
+/** Return what is wrong with the leases that hold, or NULL. */
+const char *paper_leases_check(const struct paper *paper);
 
 /* -- Random walks: paper_walk.c -- */
 

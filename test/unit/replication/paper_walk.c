@@ -62,6 +62,9 @@ void paper_step(struct paper *paper)
         }
         return;
     }
+    if (paper_chance(paper, paper->weights.read)) {
+        paper_read_begin(paper, number, prng_below(&paper->prng, 2) == 0);
+    }
     if (paper_chance(paper, paper->weights.time)) {
         time_pass(paper);
     } else if (paper_chance(paper, paper->weights.propose)) {
@@ -80,7 +83,8 @@ void paper_step(struct paper *paper)
 
 struct paper_weights paper_calm(void)
 {
-    return (struct paper_weights){.time = 60, .propose = 20, .flush = 250, .restart = 50};
+    return (
+        struct paper_weights){.time = 60, .propose = 20, .flush = 250, .restart = 50, .read = 10};
 }
 
 struct paper_weights paper_drawn(uint64_t seed)
@@ -89,6 +93,7 @@ struct paper_weights paper_drawn(uint64_t seed)
     struct paper_weights weights = paper_calm();
     weights.time = 20 + (uint32_t)prng_below(&prng, 100);
     weights.flush = 10 + (uint32_t)prng_below(&prng, 300);
+    weights.read = (uint32_t)prng_below(&prng, 40);
     weights.restart = 5 + (uint32_t)prng_below(&prng, 200);
     uint32_t *troubles[] = {&weights.lose,          &weights.repeat,       &weights.crash,
                             &weights.crash_promise, &weights.crash_leader, &weights.cut,

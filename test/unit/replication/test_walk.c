@@ -2,7 +2,7 @@
 /*
  * The core of replication in clusters on paper, under everything that may happen to messages,
  * journals and nodes: replication/replica.c with replication/voter.c, replication/candidate.c,
- * replication/leader.c, replication/progress.c and replication/follower.c.
+ * replication/leader.c, replication/progress.c, replication/follower.c and replication/reads.c.
  */
 #include <stdio.h>
 
@@ -34,6 +34,8 @@ static void walk_seed(const struct quorum_rules *rules,
     sum->crashes += paper.counts.crashes;
     sum->rivals += paper.counts.rivals;
     sum->leases += paper.counts.leases;
+    sum->reads += paper.counts.reads;
+    sum->barriers += paper.counts.barriers;
 }
 
 static void walk(const struct quorum_rules *rules, bool is_calm, uint64_t seeds)
@@ -43,13 +45,16 @@ static void walk(const struct quorum_rules *rules, bool is_calm, uint64_t seeds)
         walk_seed(rules, is_calm, seed, &sum);
     }
     print_message("# N %d, W %d: %llu commits, %llu openings, %llu cuts, %llu crashes, %llu "
-                  "rivals, %llu leases\n",
+                  "rivals, %llu leases, %llu reads, %llu of them by barrier\n",
                   rules->voter_count, rules->write_quorum, (unsigned long long)sum.commits,
                   (unsigned long long)sum.openings, (unsigned long long)sum.truncations,
                   (unsigned long long)sum.crashes, (unsigned long long)sum.rivals,
-                  (unsigned long long)sum.leases);
+                  (unsigned long long)sum.leases, (unsigned long long)sum.reads,
+                  (unsigned long long)sum.barriers);
     CHECK(sum.commits > seeds);
     CHECK(sum.openings >= seeds);
+    CHECK(sum.barriers > seeds);
+    CHECK(sum.reads > sum.barriers);
 }
 
 static const struct quorum_rules all_rules[] = {
