@@ -45,6 +45,9 @@ static void add_half(struct quorum_set *set, const struct quorum_config *config)
         half.members[index] = (uint8_t)number_of(set, &config->voters[index]);
         ASSERT(half.members[index] < set->member_count);
     }
+    if (MUTANT(learner_counts) && config->learner_count > 0) {
+        half.members[half.voter_count++] = (uint8_t)number_of(set, &config->learners[0]);
+    }
     set->halves[set->half_count] = half;
     set->half_count++;
 }

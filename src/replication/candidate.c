@@ -121,10 +121,10 @@ void candidate_answer(struct replica *replica, const struct replica_event *event
     const struct replica_message *message = event->message;
     bool is_prevote = message->kind == REPLICA_PREVOTE_ANSWER;
     ASSERT(is_prevote || message->kind == REPLICA_VOTE_ANSWER);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     bool is_asked = replica->role == REPLICA_CANDIDATE && replica->is_prevote == is_prevote &&
-                    message->epoch == replica->epoch_wanted;
+                    message->epoch == replica->epoch_wanted && member < replica->set.member_count;
     if (!is_asked) {
         return;
     }

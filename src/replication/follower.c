@@ -98,7 +98,7 @@ static void take(struct replica *replica, const struct replica_batches *batches)
 static void follow(struct replica *replica, int32_t epoch, int32_t member, uint64_t now_ns)
 {
     ASSERT(epoch >= replica->promise);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     if (epoch > replica->promise && !MUTANT(append_without_promise)) {
         replica_promise(replica, epoch, now_ns);
@@ -131,7 +131,7 @@ void follower_append(struct replica *replica, const struct replica_event *event,
     const struct replica_message *message = event->message;
     const struct replica_batches *batches = &message->as.batches;
     ASSERT(message->kind == REPLICA_APPEND);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     if (message->epoch < replica->promise) { /* RPL-1; the promise in the answer says why. */
         struct replica_message *answer =
@@ -160,9 +160,9 @@ void follower_append(struct replica *replica, const struct replica_event *event,
 void follower_live(struct replica *replica, const struct replica_event *event)
 {
     ASSERT(event->kind == REPLICA_EVENT_LIVE);
-    ASSERT(event->member >= 0 && event->member < replica->set.member_count);
+    ASSERT(event->member >= 0 && event->member < replica->peer_count);
 
-    bool is_theirs = event->epoch >= replica->promise && event->member != replica->number &&
+    bool is_theirs = event->epoch >= replica->promise && event->member != replica->peer &&
                      epoch_is_credible(event->epoch, replica->promise);
     if (!is_theirs) {
         return;

@@ -37,6 +37,14 @@ void replica_commit(struct replica *replica, int64_t offset);
 /** Do nothing any more: a leader of @epoch wants a cut at @offset, below the commit end. */
 void replica_stop(struct replica *replica, int32_t epoch, int64_t offset);
 
+/* -- peers.c -- */
+
+/** Go by @config, and @next during a change to it, else NULL: who decides, who learns, and which of
+ * them this replica is. Borrows. */
+void peers_configure(struct replica *replica,
+                     const struct quorum_config *config,
+                     const struct quorum_config *next);
+
 /* -- voter.c -- */
 
 /** Tell @member whether it would be elected. */

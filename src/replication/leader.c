@@ -29,8 +29,10 @@ void leader_begin(struct replica *replica, uint64_t now_ns)
     replica->successor = QUORUM_NO_MEMBER;
     replica->has_handed_over = false;
     replica->failures = 0;
+    for (int32_t peer = 0; peer < REPLICA_PEERS_MAX; peer++) {
+        replica->matches[peer] = QUORUM_END_UNKNOWN;
+    }
     for (int32_t member = 0; member < QUORUM_MEMBERS_MAX; member++) {
-        replica->matches[member] = QUORUM_END_UNKNOWN;
         replica->confirmed_ns[member] = 0;
     }
     progress_begin(replica, now_ns);

@@ -48,7 +48,7 @@ void progress_begin(struct replica *replica, uint64_t now_ns)
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(now_ns == replica->leading_ns);
 
-    for (int32_t member = 0; member < replica->set.member_count; member++) {
+    for (int32_t member = 0; member < replica->peer_count; member++) {
         replica->progress[member] = (struct replica_progress){0};
         probe_from(&replica->progress[member], replica->epochs.offset_end, now_ns);
     }
@@ -111,8 +111,8 @@ void progress_send(struct replica *replica)
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(replica->opening >= 0);
 
-    for (int32_t member = 0; member < replica->set.member_count; member++) {
-        if (member != replica->number) {
+    for (int32_t member = 0; member < replica->peer_count; member++) {
+        if (member != replica->peer) {
             member_send(replica, member);
         }
     }
@@ -121,7 +121,7 @@ void progress_send(struct replica *replica)
 void progress_sent(struct replica *replica, const struct replica_event *event)
 {
     ASSERT(event->kind == REPLICA_EVENT_SENT);
-    ASSERT(event->member != replica->number);
+    ASSERT(event->member != replica->peer);
     ASSERT(event->member >= 0);
 
     struct replica_progress *progress = &replica->progress[event->member];
@@ -154,7 +154,7 @@ static void answer_alike(struct replica *replica,
 {
     struct replica_progress *progress = &replica->progress[member];
     ASSERT(answer->durable <= replica->epochs.offset_end);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     if (answer->durable > replica->matches[member]) {
         replica->matches[member] = answer->durable;
@@ -184,7 +184,7 @@ static void answer_fork(struct replica *replica,
 {
     struct replica_progress *progress = &replica->progress[member];
     int64_t matched = replica->matches[member];
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
     ASSERT(matched <= replica->epochs.offset_end);
 
     bool is_new = answer->place > 0 && answer->place > matched &&
@@ -202,7 +202,7 @@ void progress_answer(struct replica *replica, const struct replica_event *event,
     const struct replica_message *message = event->message;
     const struct replica_answer *answer = &message->as.answer;
     ASSERT(message->kind == REPLICA_APPEND_ANSWER);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     bool is_ours = replica->role == REPLICA_LEADER && message->epoch == replica->promise;
     if (!is_ours || answer->durable > replica->epochs.offset_end) {
@@ -222,12 +222,12 @@ void progress_time(struct replica *replica, uint64_t now_ns)
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(now_ns >= replica->leading_ns);
 
-    for (int32_t member = 0; member < replica->set.member_count; member++) {
+    for (int32_t member = 0; member < replica->peer_count; member++) {
         struct replica_progress *progress = &replica->progress[member];
         bool is_waiting = progress->is_probing || progress->flight_count > 0;
         bool is_silent = is_waiting && !progress->is_reading &&
                          now_ns > progress->moved_ns + replica->timeout_ns / 2;
-        if (member == replica->number || !is_silent) {
+        if (member == replica->peer || !is_silent) {
             continue;
         }
         int64_t matched = replica->matches[member];

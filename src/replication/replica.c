@@ -39,8 +39,8 @@ struct replica_message *effect_send(struct replica *replica,
                                     enum replica_message_kind kind,
                                     int32_t epoch)
 {
-    ASSERT(member >= 0 && member < replica->set.member_count);
-    ASSERT(member != replica->number);
+    ASSERT(member >= 0 && member < replica->peer_count);
+    ASSERT(member != replica->peer);
 
     struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_SEND);
     effect->member = member;
@@ -142,9 +142,7 @@ void replica_init(struct replica *replica, const struct replica_start *start)
         .progress_max = start->progress_max,
         .effects = start->effects,
     };
-    quorum_set_init(&replica->set, start->config, start->config_next);
-    ASSERT(replica->set.member_count <= start->progress_max);
-    replica->number = quorum_set_find(&replica->set, &start->self.from);
+    peers_configure(replica, start->config, start->config_next);
     jitter_draw(replica);
     if (MUTANT(lease_survives_restart)) {
         replica->live_ns -= replica->timeout_ns;
@@ -175,11 +173,11 @@ static void take_hand_over(struct replica *replica,
                            int32_t member)
 {
     ASSERT(event->message->kind == REPLICA_HAND_OVER);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     bool is_from_leader = event->message->epoch == replica->promise &&
                           replica->role == REPLICA_FOLLOWER && replica->leader == member;
-    if (is_from_leader) {
+    if (is_from_leader && replica->number != QUORUM_NO_MEMBER) {
         candidate_succeed(replica, event->message->epoch, event->now_ns);
     }
 }
@@ -189,9 +187,9 @@ static void take_message(struct replica *replica, const struct replica_event *ev
     const struct replica_message *message = event->message;
     ASSERT(message->kind > REPLICA_MESSAGE_NONE && message->kind < REPLICA_MESSAGE_KINDS);
 
-    int32_t member = quorum_set_find(&replica->set, &event->from->from);
+    int32_t member = replica_find(replica, &event->from->from);
     bool is_ours = log_id_equal(&event->from->log, &replica->self.log) &&
-                   member != QUORUM_NO_MEMBER && member != replica->number;
+                   member != QUORUM_NO_MEMBER && member != replica->peer;
     bool is_credible =
         message->epoch <= replica->promise || epoch_is_credible(message->epoch, replica->promise);
     if (!is_ours || !is_credible || is_forged(message, &event->from->from)) {
@@ -275,9 +273,10 @@ static void take_time(struct replica *replica, uint64_t now_ns)
 
 static void take_confirmed(struct replica *replica, const struct replica_event *event)
 {
-    ASSERT(event->member >= 0 && event->member < replica->set.member_count);
+    ASSERT(event->member >= 0 && event->member < replica->peer_count);
 
-    bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise;
+    bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise &&
+                   event->member < replica->set.member_count; /* A learner's does not count. */
     if (is_ours && event->sent_ns > replica->confirmed_ns[event->member]) {
         replica->confirmed_ns[event->member] = event->sent_ns;
     }

@@ -25,9 +25,9 @@
  *          +-----------------------------------------+
  *      STOPPED: told to cut what is committed; nothing is done any more, whatever comes
  *
- * Files in the order of a log's life: voter.c (what is granted), candidate.c, leader.c (opening,
- * commit), progress.c (what each follower is sent), follower.c (taking, cutting, acknowledging),
- * replica.c (the step, the lease).
+ * Files in the order of a log's life: peers.c (who is who), voter.c (what is granted), candidate.c,
+ * leader.c (opening, commit), progress.c (what each follower is sent), follower.c (taking, cutting,
+ * acknowledging), replica.c (the step, the lease).
  *
  * Invariants:
  *   RPL-1  Nothing that leads to a commit is taken from an epoch below the promise, and whatever is
@@ -105,7 +105,7 @@ enum replica_event_kind {
 struct replica_event {
     enum replica_event_kind kind;
     uint64_t now_ns;
-    int32_t member; /* Of the set. */
+    int32_t member; /* A peer, see replica_find. */
     int32_t epoch;
     int64_t offset_end;
     int64_t committed;
@@ -133,7 +133,7 @@ enum replica_effect_kind {
 
 struct replica_effect {
     enum replica_effect_kind kind;
-    int32_t member;
+    int32_t member; /* A peer, see replica_peer. */
     int32_t epoch;
     int64_t offset;
     struct replica_message message;
@@ -164,7 +164,10 @@ struct replica {
     struct replica_envelope self;
     struct quorum_set set;
     uint64_t configured; /* How often the set has changed. */
-    int32_t number;      /* Of this replica in the set; QUORUM_NO_MEMBER: a learner. */
+    int32_t number;      /* Of this replica in the set; QUORUM_NO_MEMBER: no voter. */
+    int32_t peer;        /* Likewise among the peers; QUORUM_NO_MEMBER: in no configuration. */
+    int32_t peer_count;  /* Voters by their number in the set, and behind them learners. */
+    struct quorum_member learners[QUORUM_LEARNERS_MAX];
     enum replica_role role;
     struct prng prng;
 
@@ -183,7 +186,7 @@ struct replica {
     int32_t epoch_seen;   /* The highest promise that anybody told. */
 
     /* Follower, in the epoch of the promise. */
-    int32_t leader;      /* As member; QUORUM_NO_MEMBER: not heard yet. */
+    int32_t leader;      /* As peer; QUORUM_NO_MEMBER: not heard yet. */
     int64_t alike;       /* Found alike with that leader's log; -1: nothing yet. */
     int64_t answered;    /* What it was told is durable. */
     bool owes_answer;    /* At once, or as soon as the promise is durable. */
@@ -193,7 +196,7 @@ struct replica {
 
     /* Voter: a grant that waits for its promise. */
     bool owes_ballot;
-    int32_t candidate; /* As member. */
+    int32_t candidate; /* As peer. */
 
     /* Candidate. */
     bool is_prevote;
@@ -205,11 +208,11 @@ struct replica {
     /* Leader. */
     int64_t opening;     /* Offset of its opening batch; -1: not yet appended. */
     uint64_t leading_ns; /* Since when. */
-    int32_t successor;   /* As member, while handing over; else QUORUM_NO_MEMBER. */
+    int32_t successor;   /* As voter, while handing over; else QUORUM_NO_MEMBER. */
     bool has_handed_over;
-    int64_t matches[QUORUM_MEMBERS_MAX];       /* Durable and alike, by member. */
-    uint64_t confirmed_ns[QUORUM_MEMBERS_MAX]; /* See quorum/lease.h. */
-    struct replica_progress *progress;         /* Borrowed; likewise. */
+    int64_t matches[REPLICA_PEERS_MAX];        /* Durable and alike, by peer. */
+    uint64_t confirmed_ns[QUORUM_MEMBERS_MAX]; /* By voter, see quorum/lease.h. */
+    struct replica_progress *progress;         /* Borrowed. By peer. */
     int32_t progress_max;
 
     uint32_t effect_count;
@@ -229,6 +232,13 @@ static inline uint64_t replica_deadline_ns(const struct replica *replica)
 {
     return replica->deadline_ns;
 }
+
+/** Return the number of @member among the voters and learners that @replica knows: QUORUM_NO_MEMBER
+ * if it is none of them. Borrows. */
+int32_t replica_find(const struct replica *replica, const struct quorum_member *member);
+
+/** Return who peer @number is: of an effect, say. The answer is good until the next step. */
+const struct quorum_member *replica_peer(const struct replica *replica, int32_t number);
 
 /** Return whether proposals are taken: it leads, and is not handing over. */
 bool replica_takes_proposals(const struct replica *replica);

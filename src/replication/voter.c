@@ -26,7 +26,7 @@ static bool is_bound(const struct replica *replica, uint64_t now_ns)
     ASSERT(replica->set.member_count > 0);
     ASSERT(now_ns >= replica->live_ns);
 
-    bool is_alone = replica->set.member_count == 1;
+    bool is_alone = replica->set.member_count == 1 && replica->number == 0;
     return !is_alone && /* RPL-7 */
            (replica->role == REPLICA_LEADER || now_ns < replica->live_ns + replica->timeout_ns);
 }
@@ -65,7 +65,7 @@ void voter_prevote(struct replica *replica, const struct replica_event *event, i
 {
     const struct replica_message *message = event->message;
     ASSERT(message->kind == REPLICA_PREVOTE);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     bool is_granted = would_grant(replica, message, event->now_ns);
     ballot_send(replica, member, REPLICA_PREVOTE_ANSWER, message->epoch, is_granted);
@@ -75,7 +75,7 @@ void voter_vote(struct replica *replica, const struct replica_event *event, int3
 {
     const struct replica_message *message = event->message;
     ASSERT(message->kind == REPLICA_VOTE);
-    ASSERT(member != replica->number);
+    ASSERT(member != replica->peer);
 
     if (message->epoch == replica->promise && replica->candidate == member) {
         replica->owes_ballot = true; /* Asked again: the answer may have been lost. */

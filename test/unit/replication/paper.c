@@ -166,6 +166,12 @@ static void check_opening(struct paper *paper, int32_t number)
 
 /* -- Effects -- */
 
+/* Return which node peer @peer of node @number is. */
+static int32_t node_of(const struct paper *paper, int32_t number, int32_t peer)
+{
+    return replica_peer(&paper->nodes[number].replica, peer)->node.value - 1;
+}
+
 /* Tell node @number @event as soon as the effects of this step are carried out. */
 static void later(struct paper *paper, int32_t number, struct replica_event event)
 {
@@ -192,7 +198,8 @@ static void append_opening(struct paper *paper, int32_t number)
 static void send_batches(struct paper *paper, int32_t number, const struct replica_effect *effect)
 {
     struct paper_node *node = &paper->nodes[number];
-    struct paper_message *message = paper_post(paper, PAPER_MESSAGE, number, effect->member);
+    struct paper_message *message =
+        paper_post(paper, PAPER_MESSAGE, number, node_of(paper, number, effect->member));
     message->message = effect->message;
     struct replica_batches *batches = &message->message.as.batches;
     int64_t count = PAPER_BATCH_MAX;
@@ -243,14 +250,19 @@ static void carry_out(struct paper *paper,
         journal(paper, node, (struct paper_op){PAPER_OP_TRUNCATE, effect->offset, {0, 0}});
         return;
     case REPLICA_EFFECT_APPEND:
-        take_batches(paper, node, effect, message);
+        if (message) {
+            take_batches(paper, node, effect, message);
+        } else {
+            violate(paper, "batches of no message");
+        }
         return;
     case REPLICA_EFFECT_OPEN:
         check_opening(paper, number);
         append_opening(paper, number);
         return;
     case REPLICA_EFFECT_SEND:
-        paper_post(paper, PAPER_MESSAGE, number, effect->member)->message = effect->message;
+        paper_post(paper, PAPER_MESSAGE, number, node_of(paper, number, effect->member))->message =
+            effect->message;
         return;
     case REPLICA_EFFECT_BATCHES:
         send_batches(paper, number, effect);
@@ -315,6 +327,11 @@ void paper_tell(struct paper *paper,
 
 /* -- What happens -- */
 
+static struct quorum_member member_of(int32_t number)
+{
+    return (struct quorum_member){.node = {number + 1}, .storage = {{(uint8_t)(number + 1)}}};
+}
+
 void paper_start(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
@@ -322,7 +339,7 @@ void paper_start(struct paper *paper, int32_t number)
     node->is_up = true;
     node->starts++;
     struct replica_start start = {
-        .self = {.from = paper->config.voters[number],
+        .self = {.from = member_of(number),
                  .incarnation = node->starts,
                  .run = prng_next(&paper->prng)},
         .promise = node->log.promise,
@@ -376,10 +393,14 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
         return;
     }
     bool is_live = message.kind == PAPER_LIVE;
+    int32_t member = replica_find(&node->replica, &message.envelope.from);
+    if (member == QUORUM_NO_MEMBER) {
+        return;
+    }
     paper_tell(
         paper, message.to,
         (struct replica_event){.kind = is_live ? REPLICA_EVENT_LIVE : REPLICA_EVENT_CONFIRMED,
-                               .member = message.from,
+                               .member = member,
                                .epoch = message.epoch,
                                .committed = message.committed,
                                .sent_ns = message.sent_ns},
@@ -397,7 +418,7 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept)
 void paper_beat(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
-    for (int32_t other = 0; other < paper->config.rules.voter_count; other++) {
+    for (int32_t other = 0; other < paper->node_count; other++) {
         if (other != number) {
             struct paper_message *message = paper_post(paper, PAPER_LIVE, number, other);
             message->epoch = node->replica.promise;
@@ -426,16 +447,30 @@ bool paper_propose(struct paper *paper, int32_t number)
 
 void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *rules)
 {
+    paper_begin_with(paper, seed, rules, 0);
+}
+
+void paper_begin_with(struct paper *paper,
+                      uint64_t seed,
+                      const struct quorum_rules *rules,
+                      int32_t learner_count)
+{
     memset(paper, 0, sizeof *paper);
     paper->seed = seed;
     paper->prng = prng_of(seed, 1);
     paper->now_ns = PAPER_TIMEOUT_NS;
     paper->config.rules = *rules;
-    for (int32_t number = 0; number < rules->voter_count; number++) {
-        paper->config.voters[number] =
-            (struct quorum_member){.node = {number + 1}, .storage = {{(uint8_t)(number + 1)}}};
+    paper->config.learner_count = learner_count;
+    paper->node_count = rules->voter_count + learner_count;
+    for (int32_t number = 0; number < paper->node_count; number++) {
+        struct quorum_member member = member_of(number);
+        if (number < rules->voter_count) {
+            paper->config.voters[number] = member;
+        } else {
+            paper->config.learners[number - rules->voter_count] = member;
+        }
     }
-    for (int32_t number = 0; number < rules->voter_count; number++) {
+    for (int32_t number = 0; number < paper->node_count; number++) {
         paper_start(paper, number);
     }
 }

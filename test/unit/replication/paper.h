@@ -134,6 +134,7 @@ struct paper {
     struct quorum_config config;
     struct paper_weights weights;
     struct paper_counts counts;
+    int32_t node_count;
     struct paper_node nodes[PAPER_NODES_MAX];
     struct replica_effect effects[REPLICA_EFFECTS_MAX];
     bool cuts[PAPER_NODES_MAX][PAPER_NODES_MAX];
@@ -157,8 +158,14 @@ struct paper {
     const char *violation; /* NULL: none. */
 };
 
-/** Set up a cluster of @count blank nodes under @rules, all up. */
+/** Set up a cluster of blank nodes, all up: the voters of @rules. */
 void paper_begin(struct paper *paper, uint64_t seed, const struct quorum_rules *rules);
+
+/** Likewise with @learner_count learners behind them. */
+void paper_begin_with(struct paper *paper,
+                      uint64_t seed,
+                      const struct quorum_rules *rules,
+                      int32_t learner_count);
 
 /* -- What can happen -- */
 

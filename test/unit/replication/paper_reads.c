@@ -81,7 +81,7 @@ const char *paper_reads_check(struct paper *paper)
 
 const char *paper_leases_check(const struct paper *paper)
 {
-    for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
+    for (int32_t number = 0; number < paper->node_count; number++) {
         const struct paper_node *node = &paper->nodes[number];
         if (node->is_up && replica_lease_holds(&node->replica, paper->now_ns) &&
             node->replica.committed < paper->committed_end) {

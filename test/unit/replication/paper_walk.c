@@ -9,7 +9,7 @@
 static void time_pass(struct paper *paper)
 {
     paper->now_ns += 1 + prng_below(&paper->prng, PAPER_TIMEOUT_NS / 20);
-    for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
+    for (int32_t number = 0; number < paper->node_count; number++) {
         struct paper_node *node = &paper->nodes[number];
         if (node->is_up && replica_deadline_ns(&node->replica) <= paper->now_ns) {
             paper_tell(paper, number, (struct replica_event){.kind = REPLICA_EVENT_TIME}, NULL);
@@ -33,7 +33,7 @@ static void flush(struct paper *paper, int32_t number)
 static void trouble(struct paper *paper, int32_t number)
 {
     struct paper_node *node = &paper->nodes[number];
-    int32_t other = (int32_t)prng_below(&paper->prng, (uint64_t)paper->config.rules.voter_count);
+    int32_t other = (int32_t)prng_below(&paper->prng, (uint64_t)paper->node_count);
     bool is_leader = node->replica.role == REPLICA_LEADER;
     uint32_t crash_weight = is_leader ? paper->weights.crash_leader : paper->weights.crash;
     if (node->is_up && paper_chance(paper, crash_weight)) {
@@ -54,7 +54,7 @@ static void trouble(struct paper *paper, int32_t number)
 void paper_step(struct paper *paper)
 {
     paper->counts.steps++;
-    int32_t number = (int32_t)prng_below(&paper->prng, (uint64_t)paper->config.rules.voter_count);
+    int32_t number = (int32_t)prng_below(&paper->prng, (uint64_t)paper->node_count);
     trouble(paper, number);
     if (!paper->nodes[number].is_up) {
         if (paper_chance(paper, paper->weights.restart)) {
@@ -110,7 +110,7 @@ struct paper_weights paper_drawn(uint64_t seed)
 static bool is_settled(const struct paper *paper, uint64_t commits)
 {
     bool is_level = paper->counts.commits > commits;
-    for (int32_t number = 0; number < paper->config.rules.voter_count; number++) {
+    for (int32_t number = 0; number < paper->node_count; number++) {
         const struct paper_node *node = &paper->nodes[number];
         is_level = is_level && node->is_up && node->replica.committed == paper->committed_end;
     }

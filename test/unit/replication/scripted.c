@@ -218,7 +218,7 @@ static bool talk_one(struct paper *paper, int32_t from, uint32_t nodes)
     if (has_done) {
         paper_flush(paper, from, node->op_count);
     }
-    for (int32_t to = 0; to < paper->config.rules.voter_count; to++) {
+    for (int32_t to = 0; to < paper->node_count; to++) {
         uint32_t index = oldest(paper, from, to);
         if ((nodes & (1U << to)) != 0 && index < paper->message_count) {
             paper_deliver(paper, index, false);
@@ -231,7 +231,7 @@ static bool talk_one(struct paper *paper, int32_t from, uint32_t nodes)
 static bool talk_round(struct paper *paper, uint32_t nodes)
 {
     bool has_done = false;
-    for (int32_t from = 0; from < paper->config.rules.voter_count; from++) {
+    for (int32_t from = 0; from < paper->node_count; from++) {
         bool is_named = (nodes & (1U << from)) != 0;
         has_done = (is_named && talk_one(paper, from, nodes)) || has_done;
     }
@@ -340,7 +340,7 @@ static void do_run(struct scripted *scripted, const struct scripted_step *step)
 {
     for (uint64_t tick = 0; tick < 10 * step->number; tick++) {
         scripted->paper.now_ns += PAPER_TIMEOUT_NS / 10;
-        for (int32_t number = 0; number < scripted->paper.config.rules.voter_count; number++) {
+        for (int32_t number = 0; number < scripted->paper.node_count; number++) {
             run_one(scripted, number);
         }
         do_talk(scripted, &(struct scripted_step){0});
@@ -410,7 +410,7 @@ static void trace_put(struct scripted *scripted, const char *text, size_t width)
 /* Show what has changed, in columns that begin where those of @head do. */
 static void cells_put(struct scripted *scripted, const char *head)
 {
-    int32_t count = scripted->paper.config.rules.voter_count;
+    int32_t count = scripted->paper.node_count;
     for (int32_t number = 0; number < count; number++) {
         char cell[CELL_BYTES] = "";
         look(scripted, number, cell);
@@ -453,14 +453,22 @@ static void play_line(struct scripted *scripted, const char *head, const char *l
 
 void scripted_play(int32_t voter_count, int32_t write_quorum, const char *table)
 {
+    scripted_play_with(voter_count, 0, write_quorum, table);
+}
+
+void scripted_play_with(int32_t voter_count,
+                        int32_t learner_count,
+                        int32_t write_quorum,
+                        const char *table)
+{
     static struct scripted scripted;
     memset(&scripted, 0, sizeof scripted);
     struct quorum_rules rules = {.voter_count = voter_count,
                                  .write_quorum = write_quorum,
                                  .read_quorum = voter_count - write_quorum + 1};
-    paper_begin(&scripted.paper, 1, &rules);
+    paper_begin_with(&scripted.paper, 1, &rules, learner_count);
     scripted.paper.is_scripted = true;
-    for (int32_t number = 0; number < voter_count; number++) {
+    for (int32_t number = 0; number < scripted.paper.node_count; number++) {
         look(&scripted, number, scripted.cells[number]);
     }
     char head[LINE_BYTES];

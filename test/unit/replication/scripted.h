@@ -44,4 +44,10 @@
  * where it differs, or where paper.h finds a violation. */
 void scripted_play(int32_t voter_count, int32_t write_quorum, const char *table);
 
+/** Play @table likewise, in a cluster that has @learner_count learners behind its voters. */
+void scripted_play_with(int32_t voter_count,
+                        int32_t learner_count,
+                        int32_t write_quorum,
+                        const char *table);
+
 #endif /* REPLICATION_SCRIPTED_H */

@@ -716,3 +716,28 @@ TEST(scenario, stands_still_rather_than_cut_what_is_committed)
     paper_deliver(&paper, 0, false);
     CHECK_INT(node->replica.effect_count, 0);
 }
+
+/* D learns: it gets everything and says what it has, and is never counted. Its disk and the
+ * leader's are two, and yet a is not committed until a voter has it. */
+TEST(scenario, brings_a_learner_level_and_does_not_count_it)
+{
+    static const char table[] =
+        "step                A             B             C             D\n"
+        "stand A             P0:|          .             .             .\n"
+        "talk                L1A:1Ao|      F1A:|1Ao      F1A:|1Ao      F1A:|1Ao\n"
+        "append A a          L1A:1Ao|/a    .             .             .\n"
+        "talk AD             L1A:1Ao|a     .             .             F1A:1Ao|a\n"
+        "hand A>D            .             .             .             .\n"
+        "append A b          L1A:1Ao|a/b   .             .             .\n"
+        "talk                L1A:1Aoab|    F1A:1Ao|ab    F1A:1Ao|ab    F1A:1Ao|ab\n"
+        "beat A              .             .             .             .\n"
+        "drop A>B, drop A>C  .             .             .             .\n"
+        "talk AD             .             .             .             F1A:1Aoab|\n"
+        "crash A             down:1Aoab    .             .             .\n"
+        "wait 30             .             .             .             .\n"
+        "look D              .             .             .             .\n"
+        "stand B             .             P1A:1Ao|ab    .             .\n"
+        "talk BD             .             .             .             .\n"
+        "talk BCD            .             L2B:1Aoab2Bo| F2B:1Ao|ab2Bo F2B:1Aoab|2Bo\n";
+    scripted_play_with(3, 1, 2, table);
+}

@@ -12,12 +12,13 @@
 enum { STEPS = 20000, SETTLE_STEPS = 60000 };
 
 static void walk_seed(const struct quorum_rules *rules,
+                      int32_t learner_count,
                       bool is_calm,
                       uint64_t seed,
                       struct paper_counts *sum)
 {
     static struct paper paper;
-    paper_begin(&paper, seed, rules);
+    paper_begin_with(&paper, seed, rules, learner_count);
     paper.weights = is_calm ? paper_calm() : paper_drawn(seed);
     for (int step = 0; step < STEPS && !paper.violation; step++) {
         paper_step(&paper);
@@ -38,11 +39,14 @@ static void walk_seed(const struct quorum_rules *rules,
     sum->barriers += paper.counts.barriers;
 }
 
-static void walk(const struct quorum_rules *rules, bool is_calm, uint64_t seeds)
+static void walk(const struct quorum_rules *rules,
+                 int32_t learner_count,
+                 bool is_calm,
+                 uint64_t seeds)
 {
     struct paper_counts sum = {0};
     for (uint64_t seed = 1; seed <= seeds; seed++) {
-        walk_seed(rules, is_calm, seed, &sum);
+        walk_seed(rules, learner_count, is_calm, seed, &sum);
     }
     print_message("# N %d, W %d: %llu commits, %llu openings, %llu cuts, %llu crashes, %llu "
                   "rivals, %llu leases, %llu reads, %llu of them by barrier\n",
@@ -71,7 +75,7 @@ static const struct quorum_rules all_rules[] = {
 static void walk_all(bool is_calm, uint64_t seeds)
 {
     for (size_t index = 0; index < sizeof all_rules / sizeof all_rules[0]; index++) {
-        walk(&all_rules[index], is_calm, case_scale(seeds));
+        walk(&all_rules[index], 0, is_calm, case_scale(seeds));
     }
 }
 
@@ -83,4 +87,15 @@ TEST(replica, keeps_its_promises_in_calm_weather)
 TEST(replica, keeps_its_promises_in_all_weathers)
 {
     walk_all(false, 1000);
+}
+
+TEST(replica, keeps_its_promises_with_learners)
+{
+    for (size_t index = 0; index < sizeof all_rules / sizeof all_rules[0]; index++) {
+        const struct quorum_rules *rules = &all_rules[index];
+        int32_t learner_count = 1 + (int32_t)index % 2;
+        if (rules->voter_count + learner_count <= PAPER_NODES_MAX) {
+            walk(rules, learner_count, false, case_scale(300));
+        }
+    }
 }
