@@ -108,11 +108,13 @@ void candidate_begin(struct replica *replica, uint64_t now_ns)
 void candidate_succeed(struct replica *replica, int32_t epoch, uint64_t now_ns)
 {
     ASSERT(epoch == replica->promise);
-    ASSERT(replica->role == REPLICA_FOLLOWER);
+    ASSERT(replica->role == REPLICA_FOLLOWER || replica->role == REPLICA_LEADER);
 
-    if (epoch_choose(replica)) {
+    if (replica->number != QUORUM_NO_MEMBER && epoch_choose(replica)) {
         replica->handed_over = epoch;
         stand(replica, now_ns);
+    } else if (replica->role == REPLICA_LEADER) {
+        replica_become(replica, REPLICA_FOLLOWER, now_ns);
     }
 }
 

@@ -61,7 +61,8 @@ void voter_durable(struct replica *replica);
 /** Ask all voters whether they would elect this replica. */
 void candidate_begin(struct replica *replica, uint64_t now_ns);
 
-/** Stand at once, as the leader of @epoch asked. */
+/** Stand at once, as the leader of @epoch asked, which may be this replica. If it cannot, it is a
+ * follower. */
 void candidate_succeed(struct replica *replica, int32_t epoch, uint64_t now_ns);
 
 /** Count the answer of @member to a vote or pre-vote. */

@@ -12,9 +12,19 @@
  * The leader counts itself like any other voter, by what its own journal has durable, and may
  * commit before that: two followers' disks of W = 2 are enough. It lets go when it hears of a
  * higher epoch, when its round reached too few for a minimum timeout (it could commit nothing, or
- * another leads), or when it has handed over. Handing over is: take no more proposals, wait until
- * the successor is level, tell it to stand at once. From then on no lease is believed in this
- * epoch, since that vote may pass the voters' patience.
+ * another leads), or when it has handed over.
+ *
+ * Handing over is: take no more proposals, wait until the successor is level, tell it to stand at
+ * once, and again until it does. From the first time on no lease is believed in this epoch, since
+ * that vote may pass the voters' patience, and nobody knows when a message that was delayed comes.
+ * So if nothing has come of it after a timeout, this leader cannot go on as before: it hands over
+ * to itself, in a new epoch, for which the voters' patience is passed in the same way.
+ *
+ *     hand over ---> successor level ---> HAND_OVER, once a look ---> its vote: FOLLOWER
+ *                         |                        |
+ *                         | a timeout              | a timeout
+ *                         v                        v
+ *                   proposals again          VOTE for an own new epoch, in its own name
  */
 #include "replication/inner.h"
 
@@ -92,6 +102,27 @@ static uint64_t reach_since_ns(struct replica *replica, uint64_t now_ns)
     return since_ns > replica->leading_ns ? since_ns : replica->leading_ns;
 }
 
+/* Tell the successor once more, or give it up if its time is over. */
+static void hand_over_again(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->successor != QUORUM_NO_MEMBER);
+
+    bool is_late = now_ns > replica->patient_ns + replica->timeout_ns;
+    if (!is_late) {
+        if (replica->has_handed_over) {
+            (void)effect_send(replica, replica->successor, REPLICA_HAND_OVER, replica->promise);
+        }
+        return;
+    }
+    replica->successor = QUORUM_NO_MEMBER;
+    if (replica->has_handed_over && MUTANT(lease_after_hand_over)) {
+        replica->has_handed_over = false;
+    } else if (replica->has_handed_over) {
+        candidate_succeed(replica, replica->promise, now_ns);
+    }
+}
+
 void leader_time(struct replica *replica, uint64_t now_ns)
 {
     ASSERT(replica->role == REPLICA_LEADER);
@@ -101,12 +132,12 @@ void leader_time(struct replica *replica, uint64_t now_ns)
         replica_become(replica, REPLICA_FOLLOWER, now_ns);
         return;
     }
-    bool is_late = replica->successor != QUORUM_NO_MEMBER &&
-                   now_ns > replica->patient_ns + replica->timeout_ns;
-    if (is_late) {
-        replica->successor = QUORUM_NO_MEMBER; /* It did not come to it: proposals again. */
+    if (replica->successor != QUORUM_NO_MEMBER) {
+        hand_over_again(replica, now_ns);
     }
-    progress_time(replica, now_ns);
+    if (replica->role == REPLICA_LEADER) {
+        progress_time(replica, now_ns);
+    }
 }
 
 void leader_hand_over(struct replica *replica, const struct replica_event *event)

@@ -177,7 +177,7 @@ static void take_hand_over(struct replica *replica,
 
     bool is_from_leader = event->message->epoch == replica->promise &&
                           replica->role == REPLICA_FOLLOWER && replica->leader == member;
-    if (is_from_leader && replica->number != QUORUM_NO_MEMBER) {
+    if (is_from_leader) {
         candidate_succeed(replica, event->message->epoch, event->now_ns);
     }
 }

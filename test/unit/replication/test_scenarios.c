@@ -508,9 +508,27 @@ TEST(scenario, goes_on_when_a_hand_over_comes_to_nothing)
     scripted_play(3, 2, table);
 }
 
-/* B was told to stand and it may yet do so, whenever the message comes: A takes proposals again,
- * but has no lease in this epoch, however many confirm it. */
-TEST(scenario, believes_no_lease_after_a_hand_over_was_told)
+/* The message is lost, and A tells B again when it looks around: no lease, no timeout, no pause
+ * but that one. */
+TEST(scenario, repeats_a_hand_over_that_was_lost)
+{
+    static const char table[] = "step            A             B             C\n"
+                                "stand A         P0:|          .             .\n"
+                                "talk            L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "hand A>B        .             .             .\n"
+                                "drop A>B        .             .             .\n"
+                                "refuse A        .             .             .\n"
+                                "wait 3, look A  .             .             .\n"
+                                "refuse A        .             .             .\n"
+                                "A>B             .             C2B?:|1Ao     .\n"
+                                "talk            F2B:1Ao|2Bo   L2B:1Ao2Bo|   F2B:|1Ao2Bo\n";
+    scripted_play(3, 2, table);
+}
+
+/* B was told to stand and it may yet do so, whenever the message comes: A has no lease in this
+ * epoch, however many confirm it. So when B's time is over A hands over to itself: it takes records
+ * and has a lease again in an epoch that nobody was told to end. */
+TEST(scenario, opens_a_new_epoch_when_a_hand_over_comes_to_nothing)
 {
     static const char table[] = "step            A             B             C\n"
                                 "stand A         P0:|          .             .\n"
@@ -519,17 +537,43 @@ TEST(scenario, believes_no_lease_after_a_hand_over_was_told)
                                 "talk            L+1A:1Ao|     F1A:1Ao|      F1A:1Ao|\n"
                                 "hand A>B        L1A:1Ao|      .             .\n"
                                 "delay A>B       .             .             .\n"
-                                "refuse A        .             .             .\n"
                                 "wait 9          .             .             .\n"
                                 "beat A          .             .             .\n"
                                 "talk            .             .             .\n"
-                                "wait 2, look A  .             .             .\n"
+                                "wait 2, look A  C2A?:1Ao|     .             .\n"
+                                "talk            L2A:1Ao2Ao|   F2A:1Ao|2Ao   F2A:1Ao|2Ao\n"
+                                "append A a      L2A:1Ao2Ao|/a .             .\n"
+                                "talk            L2A:1Ao2Aoa|  F2A:1Ao2Ao|a  F2A:1Ao2Ao|a\n"
                                 "beat A          .             .             .\n"
-                                "talk            .             .             .\n"
-                                "append A a      L1A:1Ao|/a    .             .\n"
-                                "talk            L1A:1Aoa|     F1A:1Ao|a     F1A:1Ao|a\n"
-                                "late A>B        .             C2B?:1Ao|a    .\n"
-                                "talk            F2B:1Aoa|2Bo  L2B:1Aoa2Bo|  F2B:1Ao|a2Bo\n";
+                                "talk            L+2A:1Ao2Aoa| F2A:1Ao2Aoa|  F2A:1Ao2Aoa|\n"
+                                "late A>B        .             .             .\n"
+                                "talk            .             .             .\n";
+    scripted_play(3, 2, table);
+}
+
+/* B is told to stand in 1A, and A leads 2A when the message comes to it, of which B has not heard.
+ * B asks all the same; who has promised 2A is bound to it, and not to what 1A's leader wished. */
+TEST(scenario, obeys_no_hand_over_of_an_epoch_before)
+{
+    static const char table[] = "step            A             B             C\n"
+                                "stand A         P0:|          .             .\n"
+                                "talk            L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "hand A>B        .             .             .\n"
+                                "delay A>B       .             .             .\n"
+                                "wait 9          .             .             .\n"
+                                "beat A          .             .             .\n"
+                                "talk AC         .             .             F1A:1Ao|\n"
+                                "drop A>B        .             .             .\n"
+                                "wait 2, look A  C2A?:1Ao|     .             .\n"
+                                "talk AC         L2A:1Ao2Ao|   .             F2A:1Ao|2Ao\n"
+                                "beat A          .             .             .\n"
+                                "talk AC         L+2A:1Ao2Ao|  .             F2A:1Ao2Ao|\n"
+                                "late A>B        .             C2B?:|1Ao     .\n"
+                                "flush B         .             C2B:|1Ao      .\n"
+                                "B>C, C>B        .             .             .\n"
+                                "drop A>B        .             .             .\n"
+                                "B>A             .             .             .\n"
+                                "A>B             .             .             .\n";
     scripted_play(3, 2, table);
 }
 

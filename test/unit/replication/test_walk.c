@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The core of replication in clusters on paper, under everything that may happen to messages,
- * journals and nodes: replication/replica.c with replication/voter.c, replication/candidate.c,
- * replication/leader.c, replication/progress.c, replication/follower.c and replication/reads.c.
+ * journals and nodes: replication/replica.c with replication/peers.c, replication/voter.c,
+ * replication/candidate.c, replication/leader.c, replication/progress.c, replication/follower.c and
+ * replication/reads.c.
  */
 #include <stdio.h>
 
