@@ -82,8 +82,8 @@ void leader_appended(struct replica *replica, const struct replica_event *event)
 /** Note what the own journal has. */
 void leader_durable(struct replica *replica);
 
-/** Look around: who is in reach, who has been silent. */
-void leader_time(struct replica *replica, uint64_t now_ns);
+/** Look around: who is in reach, who has been silent, whether the own disk is slow. */
+void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
 
 /** Begin to hand over. */
 void leader_hand_over(struct replica *replica, const struct replica_event *event);
@@ -118,6 +118,18 @@ void follower_live(struct replica *replica, const struct replica_event *event);
 
 /** Acknowledge what has become durable. */
 void follower_durable(struct replica *replica);
+
+/* -- slow.c -- */
+
+/** Note that batches up to @offset_end went to a follower. */
+void slow_sent(struct replica_progress *progress, int64_t offset_end, uint64_t now_ns);
+
+/** Note that a follower has the log durable up to @durable. */
+void slow_answered(struct replica_progress *progress, int64_t durable, uint64_t now_ns);
+
+/** Return the voter that should lead instead, since the own disk, whose oldest flush has been under
+ * way for @waiting_ns, is far slower than others; QUORUM_NO_MEMBER: none. */
+int32_t slow_successor(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
 
 /* -- reads.c -- */
 

@@ -38,6 +38,7 @@ void leader_begin(struct replica *replica, uint64_t now_ns)
     replica->leading_ns = now_ns;
     replica->successor = QUORUM_NO_MEMBER;
     replica->has_handed_over = false;
+    replica->slow_mark = 0;
     replica->failures = 0;
     for (int32_t peer = 0; peer < REPLICA_PEERS_MAX; peer++) {
         replica->matches[peer] = QUORUM_END_UNKNOWN;
@@ -123,7 +124,18 @@ static void hand_over_again(struct replica *replica, uint64_t now_ns)
     }
 }
 
-void leader_time(struct replica *replica, uint64_t now_ns)
+/* Begin to hand over to @member. */
+static void hand_over_begin(struct replica *replica, int32_t member, uint64_t now_ns)
+{
+    ASSERT(member >= 0 && member < replica->set.member_count);
+    ASSERT(member != replica->number);
+
+    replica->successor = member;
+    replica->patient_ns = now_ns;
+    leader_advance(replica);
+}
+
+void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)
 {
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(replica->timeout_ns > 0);
@@ -132,8 +144,11 @@ void leader_time(struct replica *replica, uint64_t now_ns)
         replica_become(replica, REPLICA_FOLLOWER, now_ns);
         return;
     }
+    int32_t better = slow_successor(replica, waiting_ns, now_ns);
     if (replica->successor != QUORUM_NO_MEMBER) {
         hand_over_again(replica, now_ns);
+    } else if (better != QUORUM_NO_MEMBER && replica->opening >= 0) {
+        hand_over_begin(replica, better, now_ns);
     }
     if (replica->role == REPLICA_LEADER) {
         progress_time(replica, now_ns);
@@ -150,8 +165,6 @@ void leader_hand_over(struct replica *replica, const struct replica_event *event
                        event->member < replica->set.member_count &&
                        event->member != replica->number;
     if (is_possible) {
-        replica->successor = event->member;
-        replica->patient_ns = event->now_ns;
-        leader_advance(replica);
+        hand_over_begin(replica, event->member, event->now_ns);
     }
 }

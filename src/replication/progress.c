@@ -143,6 +143,7 @@ void progress_sent(struct replica *replica, const struct replica_event *event)
     progress->flight_count++;
     progress->bytes += event->bytes;
     progress->next = event->offset_end;
+    slow_sent(progress, event->offset_end, event->now_ns);
     member_send(replica, event->member);
 }
 
@@ -156,6 +157,7 @@ static void answer_alike(struct replica *replica,
     ASSERT(answer->durable <= replica->epochs.offset_end);
     ASSERT(member != replica->peer);
 
+    slow_answered(progress, answer->durable, now_ns);
     if (answer->durable > replica->matches[member]) {
         replica->matches[member] = answer->durable;
         progress->moved_ns = now_ns;

@@ -256,8 +256,9 @@ static void take_durable(struct replica *replica, const struct replica_event *ev
     }
 }
 
-static void take_time(struct replica *replica, uint64_t now_ns)
+static void take_time(struct replica *replica, const struct replica_event *event)
 {
+    uint64_t now_ns = event->now_ns;
     ASSERT(replica->role != REPLICA_STOPPED);
     ASSERT(now_ns >= replica->live_ns);
 
@@ -265,7 +266,7 @@ static void take_time(struct replica *replica, uint64_t now_ns)
         return;
     }
     if (replica->role == REPLICA_LEADER) {
-        leader_time(replica, now_ns);
+        leader_time(replica, event->waiting_ns, now_ns);
     } else if (replica->number != QUORUM_NO_MEMBER) {
         candidate_begin(replica, now_ns);
     }
@@ -312,7 +313,7 @@ void replica_step(struct replica *replica, const struct replica_event *event)
     ASSERT(replica->committed <= replica->epochs.offset_end);
     switch (event->kind) {
     case REPLICA_EVENT_TIME:
-        take_time(replica, event->now_ns);
+        take_time(replica, event);
         break;
     case REPLICA_EVENT_MESSAGE:
         take_message(replica, event);

@@ -26,8 +26,8 @@
  *      STOPPED: told to cut what is committed; nothing is done any more, whatever comes
  *
  * Files in the order of a log's life: peers.c (who is who), voter.c (what is granted), candidate.c,
- * leader.c (opening, commit), progress.c (what each follower is sent), follower.c (taking, cutting,
- * acknowledging), replica.c (the step, the lease).
+ * leader.c (opening, commit), progress.c (what each follower is sent), slow.c (a leader with a slow
+ * disk), follower.c (taking, cutting, acknowledging), replica.c (the step, the lease).
  *
  * Invariants:
  *   RPL-1  Nothing that leads to a commit is taken from an epoch below the promise, and whatever is
@@ -111,6 +111,8 @@ struct replica_event {
     int64_t committed;
     uint64_t sent_ns;
     uint64_t bytes;                      /* SENT: of the batches. */
+    uint64_t waiting_ns;                 /* TIME: how long the own journal's oldest flush that is
+                                            under way has been so; 0: none is. */
     const struct replica_envelope *from; /* MESSAGE. Borrowed for the step. */
     const struct replica_message *message;
 };
@@ -149,12 +151,16 @@ struct replica_flight {
 
 /* What the leader knows of a follower. */
 struct replica_progress {
-    int64_t next;      /* What it is sent next begins here. */
-    bool is_probing;   /* Whether it holds the batch before `next` is being asked. */
-    bool has_asked;    /* The probe is out. */
-    bool is_reading;   /* Batches for it are being read: SENT will come. */
-    uint64_t moved_ns; /* When it was last asked, or answered. */
-    uint64_t bytes;    /* Of its flights. */
+    int64_t next;       /* What it is sent next begins here. */
+    bool is_probing;    /* Whether it holds the batch before `next` is being asked. */
+    bool has_asked;     /* The probe is out. */
+    bool is_reading;    /* Batches for it are being read: SENT will come. */
+    uint64_t moved_ns;  /* When it was last asked, or answered. */
+    uint64_t bytes;     /* Of its flights. */
+    int64_t timed_end;  /* Batches up to here are timed; 0: none, see slow.c. */
+    uint64_t timed_ns;  /* Since when. */
+    uint64_t answer_ns; /* How long such batches take to be durable there, */
+    bool has_answered;  /* if it is known. */
     uint32_t flight_first;
     uint32_t flight_count;
     struct replica_flight flights[REPLICA_FLIGHTS_MAX];
@@ -210,6 +216,8 @@ struct replica {
     uint64_t leading_ns; /* Since when. */
     int32_t successor;   /* As voter, while handing over; else QUORUM_NO_MEMBER. */
     bool has_handed_over;
+    int64_t slow_mark;                         /* See slow.c: what has to be durable here, */
+    uint64_t slow_ns;                          /* and was committed then. */
     int64_t matches[REPLICA_PEERS_MAX];        /* Durable and alike, by peer. */
     uint64_t confirmed_ns[QUORUM_MEMBERS_MAX]; /* By voter, see quorum/lease.h. */
     struct replica_progress *progress;         /* Borrowed. By peer. */

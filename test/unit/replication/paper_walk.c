@@ -12,7 +12,11 @@ static void time_pass(struct paper *paper)
     for (int32_t number = 0; number < paper->node_count; number++) {
         struct paper_node *node = &paper->nodes[number];
         if (node->is_up && replica_deadline_ns(&node->replica) <= paper->now_ns) {
-            paper_tell(paper, number, (struct replica_event){.kind = REPLICA_EVENT_TIME}, NULL);
+            bool hangs = node->op_count > 0 && prng_below(&paper->prng, 8) == 0;
+            paper_tell(paper, number,
+                       (struct replica_event){.kind = REPLICA_EVENT_TIME,
+                                              .waiting_ns = hangs ? 2 * PAPER_TIMEOUT_NS : 0},
+                       NULL);
         }
         if (node->is_up && node->replica.role == REPLICA_LEADER &&
             prng_below(&paper->prng, 4) == 0) {

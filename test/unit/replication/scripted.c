@@ -281,7 +281,9 @@ static void do_start(struct scripted *scripted, const struct scripted_step *step
 
 static void do_look(struct scripted *scripted, const struct scripted_step *step)
 {
-    paper_tell(&scripted->paper, step->from, (struct replica_event){.kind = REPLICA_EVENT_TIME},
+    paper_tell(&scripted->paper, step->from,
+               (struct replica_event){.kind = REPLICA_EVENT_TIME,
+                                      .waiting_ns = step->number * (PAPER_TIMEOUT_NS / 10)},
                NULL);
 }
 

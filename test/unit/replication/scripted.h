@@ -29,7 +29,8 @@
  *     crash A, start A
  *     stand A        time passes to A's deadline, and only A is told
  *     wait 5         five tenths of a minimum timeout pass, and nobody is told
- *     look A         A is told the time
+ *     look A         A is told the time; look A 12: and that a flush has been under way for twelve
+ *                    tenths of a timeout
  *     beat A         A tells all that it is alive
  *     hand A>B       A shall hand over to B
  *     cut A-B, heal  nothing passes between them; all links are whole

@@ -577,6 +577,73 @@ TEST(scenario, obeys_no_hand_over_of_an_epoch_before)
     scripted_play(3, 2, table);
 }
 
+/* A's disk takes long, and B and C commit without it. What was committed at one look is not durable
+ * at home a timeout later: A hands over, to C, whose disk answers faster. */
+TEST(scenario, hands_over_when_its_own_disk_is_slow)
+{
+    static const char table[] =
+        "step                    A             B             C\n"
+        "stand A                 P0:|          .             .\n"
+        "talk                    L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+        "append A a              L1A:1Ao|/a    .             .\n"
+        "A>B, A>C                .             F1A:1Ao|/a    F1A:1Ao|/a\n"
+        "wait 1, flush C, C>A    .             .             F1A:1Ao|a\n"
+        "wait 1, flush B, B>A    L1A:1Ao/a|    F1A:1Ao|a     .\n"
+        "beat A                  .             .             .\n"
+        "A>>B, A>>C, B>>A, C>>A  L+1A:1Ao/a|   F1A:1Aoa|     F1A:1Aoa|\n"
+        "wait 2, look A          .             .             .\n"
+        "wait 9, beat A          L1A:1Ao/a|    .             .\n"
+        "A>>B, A>>C, B>>A, C>>A  L+1A:1Ao/a|   .             .\n"
+        "wait 2, look A          L1A:1Ao/a|    .             .\n"
+        "silent A>B              .             .             .\n"
+        "A>C, flush C            .             .             C2C:1Aoa|\n"
+        "talk BC                 .             F2C:1Aoa|2Co  L2C:1Aoa2Co|\n";
+    scripted_play(3, 2, table);
+}
+
+/* One flush alone has been under way for more than a timeout, and its driver says so. */
+TEST(scenario, hands_over_when_its_own_disk_hangs)
+{
+    static const char table[] = "step                    A             B             C\n"
+                                "stand A                 P0:|          .             .\n"
+                                "talk                    L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "beat A, talk            L+1A:1Ao|     F1A:1Ao|      F1A:1Ao|\n"
+                                "append A a              L+1A:1Ao|/a   .             .\n"
+                                "A>B, A>C                .             F1A:1Ao|/a    F1A:1Ao|/a\n"
+                                "wait 3, look A 11       .             .             .\n"
+                                "flush B, flush C        .             F1A:1Ao|a     F1A:1Ao|a\n"
+                                "B>A, C>A                L+1A:1Ao/a|   .             .\n"
+                                "wait 3, beat A          .             .             .\n"
+                                "A>>B, A>>C, B>>A, C>>A  .             F1A:1Aoa|     F1A:1Aoa|\n"
+                                "look A 10               .             .             .\n"
+                                "silent A>B, silent A>C  .             .             .\n"
+                                "wait 3, look A 11       L1A:1Ao/a|    .             .\n"
+                                "refuse A                .             .             .\n"
+                                "A>B                     .             C2B?:1Aoa|    .\n";
+    scripted_play(3, 2, table);
+}
+
+/* W = 3 of 3: A's disk is as slow as before, but no commit is ahead of it, whoever leads. */
+TEST(scenario, leads_on_with_a_slow_disk_that_every_commit_needs)
+{
+    static const char table[] = "step                    A             B             C\n"
+                                "stand A                 P0:|          .             .\n"
+                                "talk                    L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "append A a              L1A:1Ao|/a    .             .\n"
+                                "A>B, A>C                .             F1A:1Ao|/a    F1A:1Ao|/a\n"
+                                "flush B, flush C        .             F1A:1Ao|a     F1A:1Ao|a\n"
+                                "B>A, C>A                .             .             .\n"
+                                "wait 9, beat A          .             .             .\n"
+                                "A>>B, A>>C, B>>A, C>>A  L+1A:1Ao|/a   .             .\n"
+                                "look A 20               .             .             .\n"
+                                "wait 9, beat A          L1A:1Ao|/a    .             .\n"
+                                "A>>B, A>>C, B>>A, C>>A  L+1A:1Ao|/a   .             .\n"
+                                "look A 20               .             .             .\n"
+                                "silent A>B, silent A>C  .             .             .\n"
+                                "flush A                 L+1A:1Aoa|    .             .\n";
+    scripted_play(3, 3, table);
+}
+
 /* C's node asks from a disk that is no voter: what the voter C had promised and acknowledged is
  * not on it. */
 TEST(scenario, ignores_a_candidate_from_another_disk)

@@ -2,8 +2,8 @@
 /*
  * The core of replication in clusters on paper, under everything that may happen to messages,
  * journals and nodes: replication/replica.c with replication/peers.c, replication/voter.c,
- * replication/candidate.c, replication/leader.c, replication/progress.c, replication/follower.c and
- * replication/reads.c.
+ * replication/candidate.c, replication/leader.c, replication/progress.c, replication/slow.c,
+ * replication/follower.c and replication/reads.c.
  */
 #include <stdio.h>
 
