@@ -74,8 +74,7 @@ void partition_unreserve(struct partition *partition)
     cache_unreserve(&partition->shard->cache, &partition->cached);
 }
 
-/* Translate the log's policy into what the journal is asked for. */
-static struct wal_need append_need(const struct partition *partition, uint64_t since_ns)
+struct wal_need append_need(const struct partition *partition, uint64_t since_ns)
 {
     ASSERT(partition->options.policy <= PARTITION_POLICY_OS);
     ASSERT(partition->offset_written <= partition->offset_end);
@@ -143,6 +142,7 @@ enum pyr_err partition_append(struct partition *partition,
 
     partition->entry_number++;
     partition->position_end = position;
+    partition->epoch_last = partition->epoch;
     cache_commit(&shard->cache, &partition->cached, bytes, offset, offset_end);
     shard_pending_push(shard, partition, position, offset_end);
     shard_dirty(shard, partition);

@@ -380,12 +380,12 @@ void cache_truncate(struct cache *cache, struct cache_log *log, int64_t offset)
 {
     ASSERT(!log->last || !log->last->is_reserved);
 
-    while (log->last && log->last->bytes_used > 0 && log->last->offset_first >= offset) {
+    while (log->last && (log->last->bytes_used == 0 || log->last->offset_first >= offset)) {
         ASSERT(log->last->cache == cache);
         log_drop_last(log);
     }
     struct cache_chunk *chunk = log->last;
-    if (!chunk || chunk->bytes_used == 0 || chunk->offset_end <= offset) {
+    if (!chunk || chunk->offset_end <= offset) {
         return;
     }
     struct cache_place place = {.serial = chunk->serial};

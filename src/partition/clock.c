@@ -118,6 +118,9 @@ int64_t clock_wanted_ms(const struct partition *partition)
 
     const struct partition_options *options = &partition->options;
     int64_t wanted_ms = INT64_MAX;
+    if (options->is_replicated) {
+        return INT64_MAX; /* Only a leader appends, and nobody here knows whether it is one. */
+    }
     if (is_stamps(partition, partition->offset_start) ||
         partition->offset_start == partition->offset_end) {
         return INT64_MAX;

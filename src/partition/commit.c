@@ -3,12 +3,15 @@
  * partition/commit - the one rule that says what is committed.
  *
  * With one replica, what this replica has under the log's policy is committed: under `always` what
- * is on stable storage, under `batch` and `os` what was appended. When a log gets more replicas,
- * their quorum takes the place of this rule, here and nowhere else.
+ * is on stable storage, under `batch` and `os` what was appended. In a replicated log their quorum
+ * takes the place of this rule: who drives the replica says what is committed, and nothing else
+ * moves the commit point.
  */
+#include <inttypes.h>
+
 #include "base/assert.h"
 #include "base/mutant.h"
-#include "partition/partition.h"
+#include "partition/shard_inner.h"
 
 /* Move the commit point to where the rule puts it. */
 static void commit_advance(struct partition *partition)
@@ -16,6 +19,9 @@ static void commit_advance(struct partition *partition)
     ASSERT(partition->offset_committed <= partition->offset_end);
     ASSERT(partition->offset_written <= partition->offset_end);
 
+    if (partition->options.is_replicated) {
+        return;
+    }
     bool waits_for_disk = partition->options.policy == PARTITION_POLICY_ALWAYS;
     if (MUTANT(ack_before_durable)) {
         waits_for_disk = false;
@@ -58,4 +64,23 @@ void partition_commit_written(struct partition *partition)
     ASSERT(partition->offset_written <= partition->offset_end); /* PAR-1 */
 
     commit_advance(partition);
+}
+
+enum pyr_err partition_commit_to(struct partition *partition,
+                                 int64_t offset,
+                                 struct pyr_error *reterr)
+{
+    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->offset_committed <= partition->offset_end);
+
+    if (offset > partition->offset_end) {
+        return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
+                       "log '%s': offset %" PRId64 " is past the end %" PRId64, partition->name,
+                       offset, partition->offset_end);
+    }
+    if (offset > partition->offset_committed) { /* PAR-3 */
+        partition->offset_committed = offset;
+        partition->shard->progress++;
+    }
+    return PYR_OK;
 }

@@ -47,7 +47,8 @@ static enum pyr_err delete_settle(struct partition *partition, struct pyr_error 
         return err;
     }
     bool is_whole = partition->offset_durable == partition->offset_end &&
-                    partition->offset_synced == partition->offset_end;
+                    partition->offset_synced == partition->offset_end &&
+                    partition->pending_count == 0;
     if (!is_whole) {
         err = shard_space(shard, reterr);
     }

@@ -89,6 +89,18 @@ void shard_dirty(struct shard *shard, struct partition *partition)
     }
 }
 
+void shard_undirty(struct shard *shard, struct partition *partition)
+{
+    ASSERT(partition->shard == shard);
+    ASSERT(!partition->works[WORK_APPEND]);
+
+    partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
+    if (partition->is_dirty && partition->cached.bytes_unwritten == 0) {
+        dirty_unlink(shard, partition);
+        shard_flush_timer(shard);
+    }
+}
+
 void shard_flush_urge(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);

@@ -5,7 +5,7 @@
  * A log is made durable in an order that a crash may cut anywhere (see strangers.c): folder and
  * metadata first, then the journal's promise, which names the log and its epoch. Each opening of a
  * log raises its epoch, so that what is appended after a crash never shares (log id, epoch, offset)
- * with what was torn.
+ * with what was torn. The epochs of a replicated log are those that its replicas agree on.
  */
 #include <stdio.h>
 
@@ -356,11 +356,15 @@ enum pyr_err shard_partition_open(struct shard *shard,
     if (!partition) {
         err = log_make(shard, name, &partition, reterr);
     }
-    if (err == PYR_OK) {
+    if (err == PYR_OK && !options->is_replicated) {
         err = log_begin_epoch(partition, reterr);
     }
     if (err != PYR_OK) {
         return err;
+    }
+    if (options->is_replicated && !partition->is_settled) {
+        partition->offset_committed = partition->offset_start; /* Not even this is a guess. */
+        partition->is_settled = true;
     }
     partition->options = *options;
     segment_log_configure(partition->segments, retention_limit(options->segment_bytes),

@@ -131,6 +131,7 @@ static struct partition *partition_make(struct shard *shard, const struct log_st
     partition->options = (struct partition_options){.is_cached = true};
     partition->epoch = state->promise;
     partition->entry_number = state->entry_number;
+    partition->entry_claimed = state->entry_number;
     partition->clock_ms = state->clock_ms;
     partition->offset_start = state->offset_start;
     partition->cleaned_to = state->cleaned_to;
@@ -175,6 +176,7 @@ static void opening_run(struct opening *opening)
     partition->offset_end = offset_end;
     partition->offset_durable = offset_end;
     partition->offset_committed = offset_end;
+    partition->epoch_last = segment_log_end(partition->segments).epoch;
     opening->partition = partition;
 }
 

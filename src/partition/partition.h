@@ -10,6 +10,9 @@
  *
  *     append.c     reserve room, take offsets, journal, cache
  *     commit.c     the one rule that says what is committed
+ *     promise.c    replicated: no epoch below this one
+ *     follow.c     replicated: a leader's batches as they are
+ *     truncate.c   replicated: the tail that gives way
  *     read.c       where an offset's bytes are: in the cache or in a segment
  *     flush.c      cache to segments, in big writes, as background jobs
  *     retention.c  log start, deletion, compaction, the log's clock
@@ -26,6 +29,8 @@
  *   PAR-4  under the policy `always` the commit point never passes what the journal has durable
  *   PAR-5  behind the checkpoint, the running numbers of a log's journal entries have no gap
  *   PAR-6  no two logs of a shard have the same id, or the same name
+ *   PAR-8  a replicated log takes no batch of an epoch above its promise, or below its last batch's
+ *   PAR-9  nothing below the commit point is cut, and nothing that stands in a segment
  *
  * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
  */
@@ -54,17 +59,20 @@ struct partition_options {
     bool is_cached;          /* false: every append goes to its segment at once. */
     bool use_mmap;           /* Segments are read through mappings. */
     bool is_compacted;       /* Keep the newest record of each key. */
+    bool is_replicated;      /* What is committed is said from outside, see commit.c. */
     uint64_t segment_bytes;  /* Roll at this. */
     uint64_t segment_age_ms; /* Roll at this age; 0: never. */
     uint64_t retention_ms;   /* Delete what is older by the log's clock; 0: never. */
     uint64_t retention_bytes; /* Delete the oldest above this; 0: never. */
 };
 
-/* Appended but not yet durable: one row per batch, in the order of the journal. */
+/* Journalled but not yet durable: one row per batch, truncation or promise, in the order of the
+ * journal. */
 struct partition_pending {
     struct partition *partition;
     uint64_t position; /* Of the journal: durable when the journal is durable up to here. */
     int64_t offset_end;
+    int32_t promise; /* What was promised by then. */
 };
 
 /* What the scrub found in a log since the shard was opened; see scrub.c. */
@@ -99,10 +107,15 @@ struct partition {
     int64_t offset_written; /* In segment files, synced or not. */
     int64_t offset_synced;  /* In segment files, synced. */
 
-    int32_t epoch;          /* Under which it appends. */
+    int32_t epoch;          /* The promise, under which it appends. */
+    int32_t epoch_durable;  /* What of it is on stable storage. */
+    int32_t epoch_last;     /* Of the last batch; -1: none. */
+    bool is_settled;        /* Replicated: the commit end is the driver's. */
+    uint32_t pending_count; /* Its rows in the shard's ring. */
     int32_t epoch_replayed; /* While recovering: of the last journal entry taken. */
     uint64_t entry_number;  /* Of its last journal entry. */
     uint64_t entry_seen;    /* While recovering: of the last one that the journal gave. */
+    uint64_t entry_claimed; /* While recovering: the checkpoint covers this one and all before. */
     uint64_t position_end;  /* Journal position behind its last append since the start. */
 
     /* The log's clock, see clock.c. */
@@ -193,6 +206,60 @@ MUST_CHECK enum pyr_err partition_append(struct partition *partition,
 MUST_CHECK enum pyr_err partition_delete_before(struct partition *partition,
                                                 int64_t offset,
                                                 struct pyr_error *reterr);
+
+/* -- Replicated: what a replica is told to do with its log -- */
+
+/**
+ * Promise that no epoch below @epoch is followed any more. Durable under every policy once
+ * partition_promise_durable() says so. A promise that stands already is none.
+ *
+ * PYR_ERR_CONDITION below the promise that stands; PYR_ERR_BUSY: turn the wheel and call again;
+ * PYR_ERR_DISK_FULL, PYR_ERR_FAILED, PYR_ERR_NOT_FOUND. After an error nothing has changed.
+ */
+MUST_CHECK enum pyr_err partition_promise(struct partition *partition,
+                                          int32_t epoch,
+                                          struct pyr_error *reterr);
+
+/** Return the highest promise of @partition that is on stable storage. */
+int32_t partition_promise_durable(const struct partition *partition);
+
+/**
+ * Append the batches of a leader, whole ones and nothing else in @batches, as they are.
+ *
+ * They begin at the log's end and follow each other; their epochs are not above the promise and do
+ * not fall (PAR-8). @since_ns as for partition_append. *@ret_bytes says, after an error too, how
+ * many of the first bytes were taken: whole batches, each as if it had come alone.
+ * PYR_ERR_CORRUPT, PYR_ERR_INVALID: the next is no good batch; PYR_ERR_CONDITION: it does not
+ * belong here; else as partition_reserve and partition_append.
+ */
+MUST_CHECK enum pyr_err partition_follow(struct partition *partition,
+                                         struct bytes batches,
+                                         uint64_t since_ns,
+                                         size_t *ret_bytes,
+                                         struct pyr_error *reterr);
+
+/**
+ * Cut @partition back to @offset, which is where a batch begins, or the end.
+ *
+ * The cut is in the journal before what is appended next. PYR_ERR_CONDITION: @offset is below the
+ * commit point; PYR_ERR_OUT_OF_RANGE: past the end; PYR_ERR_INVALID: inside a batch;
+ * PYR_ERR_UNSUPPORTED: a segment has it; PYR_ERR_BUSY: turn the wheel and call again; else as
+ * partition_promise. After an error nothing has changed.
+ */
+MUST_CHECK enum pyr_err partition_truncate(struct partition *partition,
+                                           int64_t offset,
+                                           struct pyr_error *reterr);
+
+/** Return up to where what @partition holds now is on stable storage. */
+int64_t partition_durable_end(const struct partition *partition);
+
+/**
+ * Note that everything of the replicated @partition below @offset is committed. What is committed
+ * already stays so. PYR_ERR_OUT_OF_RANGE past the end.
+ */
+MUST_CHECK enum pyr_err partition_commit_to(struct partition *partition,
+                                            int64_t offset,
+                                            struct pyr_error *reterr);
 
 /* -- Commit -- */
 

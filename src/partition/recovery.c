@@ -201,6 +201,7 @@ static enum pyr_err recover_cache(struct partition *partition,
                  batch_offset_end(&header));
     shard_dirty(shard, partition);
     partition->offset_end = batch_offset_end(&header);
+    partition->epoch_last = header.epoch;
     int64_t clock_ms = 0;
     if (clock_read(batch, &header, &clock_ms) && clock_ms > partition->clock_ms) {
         partition->clock_ms = clock_ms;
@@ -219,6 +220,10 @@ static enum pyr_err recover_truncate(struct partition *partition,
         return PYR_OK;
     }
     struct shard *shard = partition->shard;
+    if (offset >= partition->offset_written) {
+        truncate_cache(partition, offset);
+        return PYR_OK;
+    }
     enum pyr_err err = flush_now(shard, partition, reterr);
     if (err != PYR_OK) {
         return err;
@@ -237,6 +242,7 @@ static enum pyr_err recover_truncate(struct partition *partition,
     partition->offset_end = offset;
     partition->offset_written = offset;
     partition->offset_synced = segment_log_synced(partition->segments).offset;
+    partition->epoch_last = segment_log_end(partition->segments).epoch;
     return PYR_OK;
 }
 
@@ -329,6 +335,9 @@ static enum pyr_err recover_entry(struct shard *shard,
     if (entry->entry.epoch > partition->epoch) {
         partition->epoch = entry->entry.epoch;
     }
+    if (entry->entry.number <= partition->entry_claimed) {
+        return PYR_OK; /* What was cut since must not be appended, nor what came since be cut. */
+    }
     switch (entry->entry.kind) {
     case WAL_ENTRY_APPEND:
         report->batches++;
@@ -383,6 +392,7 @@ static enum pyr_err recover_journal(struct shard *shard,
     for (struct partition *at = shard->partitions; at; at = at->next) {
         at->offset_durable = at->offset_end;
         at->offset_committed = at->offset_end;
+        at->epoch_durable = at->epoch;
     }
     return PYR_OK;
 }

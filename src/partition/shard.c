@@ -37,7 +37,9 @@ void shard_pending_push(struct shard *shard,
     ASSERT(position >= shard->position_end); /* SHD-2 */
 
     uint32_t slot = (shard->pending_first + shard->pending_count) % SHARD_PENDING_MAX;
-    shard->pending[slot] = (struct partition_pending){partition, position, offset_end};
+    shard->pending[slot] =
+        (struct partition_pending){partition, position, offset_end, partition->epoch};
+    partition->pending_count++;
     shard->pending_count++;
     shard->position_end = position;
     pending_relieve(shard);
@@ -56,6 +58,9 @@ static void pending_pop_durable(struct shard *shard)
         if (row->position > durable) {
             break;
         }
+        ASSERT(row->partition->pending_count > 0);
+        row->partition->pending_count--;
+        row->partition->epoch_durable = row->promise;
         partition_commit_durable(row->partition, row->offset_end);
         shard->pending_first = (shard->pending_first + 1) % SHARD_PENDING_MAX;
         shard->pending_count--;

@@ -131,6 +131,25 @@ void shard_pending_push(struct shard *shard,
 /** Note that @partition has unwritten bytes. */
 void shard_dirty(struct shard *shard, struct partition *partition);
 
+/** Note that unwritten bytes of @partition were cut. */
+void shard_undirty(struct shard *shard, struct partition *partition);
+
+/** Translate the log's policy into what the journal is asked for, for what came at @since_ns (0:
+ * now). */
+struct wal_need append_need(const struct partition *partition, uint64_t since_ns);
+
+/** Put an entry of state, a promise or a cut, into the journal, with a row in the ring that tells
+ * when it is durable. @offset_end is the log's end behind it, @epoch the promise. PYR_ERR_BUSY,
+ * PYR_ERR_DISK_FULL, PYR_ERR_FAILED: nothing has changed. */
+MUST_CHECK enum pyr_err promise_journal(struct partition *partition,
+                                        const struct wal_entry *entry,
+                                        int64_t offset_end,
+                                        struct pyr_error *reterr);
+
+/** Cut the cache of @partition back to @offset, and all that goes by its end. Nothing at or past it
+ * stands in a segment, or is being written. */
+void truncate_cache(struct partition *partition, int64_t offset);
+
 /** Ask that the oldest unwritten bytes go to their segments now, because someone waits for room. */
 void shard_flush_urge(struct shard *shard);
 
