@@ -53,6 +53,10 @@ enum pyr_err partition_reserve(struct partition *partition,
             return err;
         }
     }
+    err = append_room_check(partition, bytes, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     size_t room_bytes = 0;
     uint8_t *room = cache_reserve(&shard->cache, &partition->cached, bytes, &room_bytes, &err);
     if (!room) {
@@ -72,6 +76,36 @@ void partition_unreserve(struct partition *partition)
     ASSERT(partition->offset_written <= partition->offset_end);
 
     cache_unreserve(&partition->shard->cache, &partition->cached);
+}
+
+uint32_t append_commit_lag(const struct partition *partition, int64_t offset)
+{
+    ASSERT(offset >= partition->offset_committed);
+    ASSERT(partition->offset_committed <= partition->offset_end);
+
+    return partition->is_replicated ? wal_commit_lag(offset, partition->offset_committed) : 0;
+}
+
+enum pyr_err append_room_check(struct partition *partition, size_t bytes, struct pyr_error *reterr)
+{
+    ASSERT(bytes > 0);
+    ASSERT(partition->offset_written <= partition->offset_committed || !partition->is_replicated);
+
+    struct shard *shard = partition->shard;
+    uint64_t log_max = shard->cache.bytes_max / UNCOMMITTED_LOG_SHARE;
+    uint64_t all_max = shard->cache.bytes_max / UNCOMMITTED_SHARE;
+    log_max = log_max < UNCOMMITTED_BYTES_MAX ? log_max : UNCOMMITTED_BYTES_MAX;
+    all_max = all_max < UNCOMMITTED_BYTES_MAX ? all_max : UNCOMMITTED_BYTES_MAX;
+    bool is_within = partition->cached.bytes_unwritten + bytes <= log_max &&
+                     shard->cache.bytes_unwritten + bytes <= all_max;
+    bool is_first = partition->cached.bytes_unwritten == 0; /* However large, one may come. */
+    if (!partition->is_replicated || is_within || is_first) {
+        return PYR_OK;
+    }
+    partition->appends_waited++;
+    shard_flush_urge(shard);
+    return err_set(reterr, PYR_ERR_BUSY, "log '%s': %zu bytes wait to be committed or written",
+                   partition->name, partition->cached.bytes_unwritten);
 }
 
 struct wal_need append_need(const struct partition *partition, uint64_t since_ns)
@@ -130,7 +164,8 @@ enum pyr_err partition_append(struct partition *partition,
         .number = partition->entry_number + 1,
         .parts = {{batch.data, BATCH_HEADER_BYTES},
                   {batch.data + BATCH_HEADER_BYTES, bytes - BATCH_HEADER_BYTES}},
-        .checked_bytes = BATCH_HEADER_BYTES};
+        .checked_bytes = BATCH_HEADER_BYTES,
+        .commit_lag = append_commit_lag(partition, offset)};
     uint64_t position = 0;
     err = wal_append(shard->wal, &entry, append_need(partition, since_ns), &position, reterr);
     if (err != PYR_OK) {
@@ -145,7 +180,9 @@ enum pyr_err partition_append(struct partition *partition,
     partition->epoch_last = partition->epoch;
     cache_commit(&shard->cache, &partition->cached, bytes, offset, offset_end);
     shard_pending_push(shard, partition, position, offset_end);
-    shard_dirty(shard, partition);
+    if (!partition->is_replicated) {
+        shard_dirty(shard, partition); /* Else when it is committed. */
+    }
     partition->appends++;
     partition->appends_bytes += bytes;
     partition_commit_appended(partition, offset_end);

@@ -8,6 +8,10 @@
  * segments (SHD-1), and what came after the position is still in the journal: replay skips what a
  * claim already covers.
  *
+ * What is not committed may be in no segment (PAR-9). It would hold up the checkpoint for as long
+ * as its quorum is away, and the journal of all logs with it; so a log that has nothing to write
+ * but that is ready too, and its row carries those batches.
+ *
  *      IDLE -> FLUSHING: P = journal's end, targets = ends
  *           -> WRITING:  rows to the journal, which writes a file, renames it, and marks it durable
  *           -> IDLE:     files of the journal below P are recycled
@@ -65,6 +69,31 @@ static void checkpoint_begin(struct shard *shard)
     shard->checkpoint_state = SHARD_CHECKPOINT_FLUSHING;
 }
 
+/* Return up to where the segments of @partition are to be synced: as far as its target is
+ * committed. */
+static int64_t row_target(const struct partition *partition)
+{
+    ASSERT(partition->checkpoint_target <= partition->offset_end);
+    ASSERT(partition->offset_written <= flush_end(partition));
+
+    int64_t end = flush_end(partition);
+    return partition->checkpoint_target < end ? partition->checkpoint_target : end;
+}
+
+/* Return whether a row can say where @partition was when the checkpoint began: what the segments do
+ * not have of it is all in the cache. */
+static bool row_is_ready(const struct partition *partition)
+{
+    ASSERT(partition->offset_synced <= partition->offset_written);
+    ASSERT(partition->checkpoint_target <= partition->offset_end);
+
+    if (partition->offset_synced >= partition->checkpoint_target) {
+        return true;
+    }
+    return partition->offset_synced == partition->offset_written &&
+           partition->offset_written >= row_target(partition);
+}
+
 /* Start what brings @partition nearer to its target; false if nothing could be started. */
 static bool checkpoint_advance(struct shard *shard, struct partition *partition)
 {
@@ -75,9 +104,9 @@ static bool checkpoint_advance(struct shard *shard, struct partition *partition)
     if (!work) {
         return false;
     }
-    bool is_planned = partition->offset_written < partition->checkpoint_target
-                          ? flush_plan_append(partition, work)
-                          : flush_plan_sync(partition, work);
+    int64_t target = row_target(partition);
+    bool is_planned = partition->offset_written < target ? flush_plan_append(partition, work)
+                                                         : flush_plan_sync(partition, work);
     if (is_planned) {
         work_start(work, shard->loop);
     }
@@ -90,21 +119,67 @@ static bool checkpoint_flush(struct shard *shard)
     ASSERT(shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING);
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
-    /* Everything before `checkpoint_next` has reached its target; nothing ever falls behind again.
-     */
-    while (shard->checkpoint_next &&
-           shard->checkpoint_next->offset_synced >= shard->checkpoint_next->checkpoint_target) {
+    /* Everything before `checkpoint_next` was ready. Who reached its target stays so; who waits for
+     * a commit may have got one, and is looked at again in the end. */
+    while (shard->checkpoint_next && row_is_ready(shard->checkpoint_next)) {
         shard->checkpoint_next = shard->checkpoint_next->next;
+    }
+    if (!shard->checkpoint_next) {
+        shard->checkpoint_next = shard->partitions;
+        while (shard->checkpoint_next && row_is_ready(shard->checkpoint_next)) {
+            shard->checkpoint_next = shard->checkpoint_next->next;
+        }
     }
     struct partition *partition = shard->checkpoint_next;
     for (uint32_t looked = 0; partition && looked < CHECKPOINT_LOOK_AHEAD; looked++) {
-        if (partition->offset_synced < partition->checkpoint_target &&
-            !checkpoint_advance(shard, partition) && !shard_work_free(shard)) {
+        if (!row_is_ready(partition) && !checkpoint_advance(shard, partition) &&
+            !shard_work_free(shard)) {
             break;
         }
         partition = partition->next;
     }
     return !shard->checkpoint_next;
+}
+
+/* Copy the batches that the row of @partition carries to @data, unless it is NULL; return their
+ * bytes.
+ */
+static size_t cached_walk(const struct partition *partition, uint8_t *data)
+{
+    ASSERT(partition->checkpoint_target <= partition->offset_end);
+    ASSERT(row_is_ready(partition));
+
+    int64_t offset = partition->offset_synced;
+    size_t bytes = 0;
+    for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
+        bool is_in = offset < partition->checkpoint_target && chunk->bytes_used > 0 &&
+                     offset >= chunk->offset_first && offset < chunk->offset_end;
+        if (is_in) {
+            struct cache_place place = {0};
+            struct bytes part =
+                cache_chunk_part(chunk, offset, partition->checkpoint_target, &place);
+            if (data) {
+                memcpy(data + bytes, part.data, part.count);
+            }
+            bytes += part.count;
+            offset = place.offset;
+        }
+    }
+    ASSERT(offset >= partition->checkpoint_target); /* SHD-1 */
+    return bytes;
+}
+
+size_t checkpoint_row_put(const struct partition *partition,
+                          const struct log_state *state,
+                          uint8_t *data)
+{
+    ASSERT(log_id_equal(&partition->id, &state->id));
+    ASSERT(data);
+
+    size_t bytes = state_row_put(data, state);
+    size_t cached = cached_walk(partition, data + bytes - state->cached_bytes);
+    ASSERT(cached == state->cached_bytes);
+    return bytes;
 }
 
 /* Return the log start that may be claimed: not past what is synced. */
@@ -117,13 +192,13 @@ static int64_t row_start(const struct partition *partition, const struct segment
     return partition->offset_start < end->offset ? partition->offset_start : end->offset;
 }
 
-/* The claim is what is synced now, which is at or past the target. */
+/* The claim is what is synced now, which is at or past the target, or the cache has the rest. */
 void checkpoint_row_fill(const struct partition *partition, struct log_state *state)
 {
     ASSERT(partition->offset_written <= partition->offset_end);
 
     struct segment_end end = segment_log_synced(partition->segments);
-    ASSERT(end.offset >= partition->checkpoint_target); /* SHD-1 */
+    ASSERT(row_is_ready(partition)); /* SHD-1 */
     ASSERT(partition->tail_bytes == end.bytes % BLOCK_BYTES);
 
     *state = (struct log_state){.id = partition->id,
@@ -137,7 +212,9 @@ void checkpoint_row_fill(const struct partition *partition, struct log_state *st
                                 .digest = end.digest,
                                 .entry_number = partition->checkpoint_number,
                                 .clock_ms = partition->clock_ms,
-                                .cleaned_to = partition->cleaned_to};
+                                .cleaned_to = partition->cleaned_to,
+                                .is_replicated = partition->is_replicated,
+                                .cached_bytes = cached_walk(partition, NULL)};
     memcpy(state->name, partition->name, sizeof state->name);
     size_t epoch_count = 0;
     state->epochs = segment_log_epochs(partition->segments, &epoch_count);
@@ -165,7 +242,7 @@ enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_bo
         checkpoint_row_fill(partition, &state);
         partition->start_written = state.offset_start;
         partition->claim_written = state.segment_base;
-        position += state_row_put(data + position, &state);
+        position += checkpoint_row_put(partition, &state, data + position);
     }
     ASSERT(position == bytes);
     *ret_body = (struct bytes_mut){data, bytes};

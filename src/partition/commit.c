@@ -19,7 +19,7 @@ static void commit_advance(struct partition *partition)
     ASSERT(partition->offset_committed <= partition->offset_end);
     ASSERT(partition->offset_written <= partition->offset_end);
 
-    if (partition->options.is_replicated) {
+    if (partition->is_replicated) {
         return;
     }
     bool waits_for_disk = partition->options.policy == PARTITION_POLICY_ALWAYS;
@@ -70,7 +70,7 @@ enum pyr_err partition_commit_to(struct partition *partition,
                                  int64_t offset,
                                  struct pyr_error *reterr)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(partition->offset_committed <= partition->offset_end);
 
     if (offset > partition->offset_end) {
@@ -81,6 +81,7 @@ enum pyr_err partition_commit_to(struct partition *partition,
     if (offset > partition->offset_committed) { /* PAR-3 */
         partition->offset_committed = offset;
         partition->shard->progress++;
+        shard_dirty(partition->shard, partition);
     }
     return PYR_OK;
 }

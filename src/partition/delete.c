@@ -132,6 +132,7 @@ static enum pyr_err delete_now(struct partition *partition, struct pyr_error *re
     deleted_name_put(partition->name, &partition->id, name);
     folder_path(shard->folder, partition->name, path);
     partition->checkpoint_number = partition->entry_number;
+    partition->checkpoint_target = partition->offset_end;
     checkpoint_row_fill(partition, &state);
     enum pyr_err err = shard->notes.is_doubtful ? notes_forget(shard, reterr) : PYR_OK; /* NTE-1 */
     if (err == PYR_OK) {

@@ -15,6 +15,9 @@
  *                    WORK_APPEND --apply--> written; WORK_SYNC if the checkpoint waits for it;
  *                                           WORK_PREPARE if the next segment's file is wanted
  *
+ * Of a replicated log only what is committed is written (PAR-9), so that it becomes dirty by a
+ * commit and not by an append.
+ *
  * A full disk is not the end: what is in memory and journal stays there, appends are refused, and
  * the write is tried again by a timer. Any other failure is (SEG-6, SHD: FAILED).
  */
@@ -89,18 +92,6 @@ void shard_dirty(struct shard *shard, struct partition *partition)
     }
 }
 
-void shard_undirty(struct shard *shard, struct partition *partition)
-{
-    ASSERT(partition->shard == shard);
-    ASSERT(!partition->works[WORK_APPEND]);
-
-    partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
-    if (partition->is_dirty && partition->cached.bytes_unwritten == 0) {
-        dirty_unlink(shard, partition);
-        shard_flush_timer(shard);
-    }
-}
-
 void shard_flush_urge(struct shard *shard)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
@@ -160,6 +151,35 @@ static size_t batches_within(struct bytes span, size_t bytes_max)
     return bytes;
 }
 
+int64_t flush_end(const struct partition *partition)
+{
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(partition->offset_committed <= partition->offset_end);
+
+    return partition->is_replicated ? partition->offset_committed : partition->offset_end;
+}
+
+/* Return the unwritten batches of @chunk that may be written. */
+static struct bytes span_of(const struct partition *partition, const struct cache_chunk *chunk)
+{
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+    ASSERT(chunk->log == &partition->cached);
+
+    int64_t end = flush_end(partition);
+    size_t bytes_end = chunk->bytes_used;
+    if (chunk->offset_end > end) {
+        struct cache_place place = {0};
+        bool has_some = chunk->offset_first < end;
+        struct bytes part = {0};
+        if (has_some) {
+            part = cache_chunk_part(chunk, chunk->offset_first, end, &place);
+        }
+        bytes_end = part.count;
+    }
+    ASSERT(bytes_end >= chunk->bytes_written); /* PAR-9 */
+    return (struct bytes){chunk->data + chunk->bytes_written, bytes_end - chunk->bytes_written};
+}
+
 /* Take references of the unwritten pieces, up to what one write takes. */
 static void parts_take(struct partition *partition, struct work_parts *parts)
 {
@@ -172,8 +192,7 @@ static void parts_take(struct partition *partition, struct work_parts *parts)
     parts->count = 0;
     struct cache_chunk *chunk = cache_unwritten(&partition->cached);
     while (chunk && parts->count < FLUSH_PARTS_MAX && bytes < bytes_max) {
-        struct bytes span = {chunk->data + chunk->bytes_written,
-                             chunk->bytes_used - chunk->bytes_written};
+        struct bytes span = span_of(partition, chunk);
         if (span.count > bytes_max - bytes) {
             span.count = batches_within(span, bytes_max - bytes);
         }
@@ -221,7 +240,7 @@ bool flush_plan_append(struct partition *partition, struct work *work)
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(work->kind < WORK_KINDS);
 
-    if (partition->works[WORK_APPEND] || partition->cached.bytes_unwritten == 0) {
+    if (partition->works[WORK_APPEND] || partition->offset_written == flush_end(partition)) {
         return false;
     }
     parts_take(partition, &work->parts);
@@ -327,11 +346,11 @@ static void append_apply(struct partition *partition, struct work *work)
 
     cache_written(&shard->cache, &partition->cached, (size_t)bytes);
     partition->offset_written = segment_log_end(partition->segments).offset;
-    ASSERT(partition->offset_written <= partition->offset_end); /* PAR-1 */
+    ASSERT(partition->offset_written <= flush_end(partition)); /* PAR-1, PAR-9 */
     partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
     partition->goes_on = false;
     dirty_unlink(shard, partition);
-    if (partition->cached.bytes_unwritten > 0) {
+    if (partition->offset_written < flush_end(partition)) {
         /* What the segment had no room for is as old as before, and goes on at once. */
         partition->dirty_since_ns = is_cut ? partition->dirty_since_ns : io_now_mono_ns(shard->io);
         /* In front of older ones, whose turn nobody sees before this is written. */
@@ -583,7 +602,7 @@ enum pyr_err flush_now(struct shard *shard, struct partition *partition, struct 
     struct work *work = shard_work_free(shard);
     ASSERT(work);
 
-    while (partition->cached.bytes_unwritten > 0) {
+    while (partition->offset_written < flush_end(partition)) {
         if (!flush_plan_append(partition, work)) {
             return err_set(reterr, PYR_ERR_NO_MEMORY, "write log '%s'", partition->name);
         }

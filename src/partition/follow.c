@@ -68,7 +68,10 @@ static enum pyr_err follow_take(struct partition *partition,
 
     struct shard *shard = partition->shard;
     size_t room_bytes = 0;
-    enum pyr_err err = PYR_OK;
+    enum pyr_err err = append_room_check(partition, batch.count, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
     uint8_t *room =
         cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
     if (!room) {
@@ -85,7 +88,8 @@ static enum pyr_err follow_take(struct partition *partition,
         .number = partition->entry_number + 1,
         .parts = {{room, BATCH_HEADER_BYTES},
                   {room + BATCH_HEADER_BYTES, batch.count - BATCH_HEADER_BYTES}},
-        .checked_bytes = BATCH_HEADER_BYTES};
+        .checked_bytes = BATCH_HEADER_BYTES,
+        .commit_lag = append_commit_lag(partition, header->base_offset)};
     uint64_t position = 0;
     err = wal_append(shard->wal, &entry, append_need(partition, since_ns), &position, reterr);
     if (err != PYR_OK) {
@@ -105,7 +109,6 @@ static enum pyr_err follow_take(struct partition *partition,
         partition->clock_ms = clock_ms;
     }
     shard_pending_push(shard, partition, position, offset_end);
-    shard_dirty(shard, partition);
     partition->appends++;
     partition->appends_bytes += batch.count;
     partition_commit_appended(partition, offset_end);
@@ -118,7 +121,7 @@ enum pyr_err partition_follow(struct partition *partition,
                               size_t *ret_bytes,
                               struct pyr_error *reterr)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(!cache_is_reserved(&partition->cached));
 
     struct shard *shard = partition->shard;

@@ -268,15 +268,20 @@ static bool name_is_good(const char *name)
 /* Make the folder of a new log and add it to the shard. */
 static enum pyr_err log_make(struct shard *shard,
                              const char *name,
+                             const struct partition_options *options,
                              struct partition **ret_partition,
                              struct pyr_error *reterr)
 {
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(name);
 
-    struct log_state state = {.epoch_last = -1};
-    uint64_t random[2] = {io_random_seed(shard->io), io_random_seed(shard->io)};
-    memcpy(state.id.value, random, sizeof state.id.value);
+    struct log_state state = {.epoch_last = -1, .is_replicated = options->is_replicated};
+    if (options->is_replicated) {
+        state.id = options->id;
+    } else {
+        uint64_t random[2] = {io_random_seed(shard->io), io_random_seed(shard->io)};
+        memcpy(state.id.value, random, sizeof state.id.value);
+    }
     (void)snprintf(state.name, sizeof state.name, "%s", name);
 
     char path[PATH_BYTES_MAX];
@@ -326,6 +331,37 @@ static enum pyr_err log_begin_epoch(struct partition *partition, struct pyr_erro
     return PYR_OK;
 }
 
+/* Refuse to have @partition open as something that it is not. */
+static enum pyr_err options_check(struct partition *partition,
+                                  const struct partition_options *options,
+                                  struct pyr_error *reterr)
+{
+    ASSERT(partition->shard);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
+    partition->is_replicated |= options->is_replicated && partition->entry_number == 0 &&
+                                partition->offset_end == 0; /* A crash left no more of it. */
+    if (partition->is_replicated != options->is_replicated) {
+        return err_set(reterr, PYR_ERR_INVALID, "log '%s' %s", partition->name,
+                       partition->is_replicated ? "is a replica, and cannot be opened alone"
+                                                : "was made without replicas, and stays so");
+    }
+    if (!options->is_replicated) {
+        return PYR_OK;
+    }
+    if (!log_id_equal(&partition->id, &options->id)) {
+        return err_set(reterr, PYR_ERR_FOREIGN, "the replica '%s' found here is of another log",
+                       partition->name);
+    }
+    if (!options->is_cached || options->retention_ms > 0 || options->retention_bytes > 0 ||
+        options->is_compacted) {
+        return err_set(reterr, PYR_ERR_UNSUPPORTED,
+                       "log '%s': a replica has a write cache, and no retention or compaction yet",
+                       partition->name);
+    }
+    return PYR_OK;
+}
+
 enum pyr_err shard_partition_open(struct shard *shard,
                                   const char *name,
                                   const struct partition_options *options,
@@ -354,17 +390,17 @@ enum pyr_err shard_partition_open(struct shard *shard,
         return err_set(reterr, PYR_ERR_LOCKED, "log '%s' is open already", name);
     }
     if (!partition) {
-        err = log_make(shard, name, &partition, reterr);
+        err = log_make(shard, name, options, &partition, reterr);
     }
-    if (err == PYR_OK && !options->is_replicated) {
-        err = log_begin_epoch(partition, reterr);
+    if (err == PYR_OK) {
+        err = options_check(partition, options, reterr);
+    }
+    if (err == PYR_OK) {
+        err = options->is_replicated ? promise_first(partition, reterr)
+                                     : log_begin_epoch(partition, reterr);
     }
     if (err != PYR_OK) {
         return err;
-    }
-    if (options->is_replicated && !partition->is_settled) {
-        partition->offset_committed = partition->offset_start; /* Not even this is a guess. */
-        partition->is_settled = true;
     }
     partition->options = *options;
     segment_log_configure(partition->segments, retention_limit(options->segment_bytes),

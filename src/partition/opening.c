@@ -129,6 +129,7 @@ static struct partition *partition_make(struct shard *shard, const struct log_st
     partition->id = state->id;
     memcpy(partition->name, state->name, sizeof partition->name);
     partition->options = (struct partition_options){.is_cached = true};
+    partition->is_replicated = state->is_replicated;
     partition->epoch = state->promise;
     partition->entry_number = state->entry_number;
     partition->entry_claimed = state->entry_number;

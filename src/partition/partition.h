@@ -30,7 +30,8 @@
  *   PAR-5  behind the checkpoint, the running numbers of a log's journal entries have no gap
  *   PAR-6  no two logs of a shard have the same id, or the same name
  *   PAR-8  a replicated log takes no batch of an epoch above its promise, or below its last batch's
- *   PAR-9  nothing below the commit point is cut, and nothing that stands in a segment
+ *   PAR-9  the segments of a replicated log hold nothing that is not committed; so no cut, which is
+ *          never below the commit point, touches a segment
  *
  * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
  */
@@ -60,6 +61,7 @@ struct partition_options {
     bool use_mmap;           /* Segments are read through mappings. */
     bool is_compacted;       /* Keep the newest record of each key. */
     bool is_replicated;      /* What is committed is said from outside, see commit.c. */
+    struct log_id id;        /* Replicated: which log it is one of the replicas of. */
     uint64_t segment_bytes;  /* Roll at this. */
     uint64_t segment_age_ms; /* Roll at this age; 0: never. */
     uint64_t retention_ms;   /* Delete what is older by the log's clock; 0: never. */
@@ -110,7 +112,7 @@ struct partition {
     int32_t epoch;          /* The promise, under which it appends. */
     int32_t epoch_durable;  /* What of it is on stable storage. */
     int32_t epoch_last;     /* Of the last batch; -1: none. */
-    bool is_settled;        /* Replicated: the commit end is the driver's. */
+    bool is_replicated;     /* It was made so, and stays so. */
     uint32_t pending_count; /* Its rows in the shard's ring. */
     int32_t epoch_replayed; /* While recovering: of the last journal entry taken. */
     uint64_t entry_number;  /* Of its last journal entry. */
@@ -243,7 +245,7 @@ MUST_CHECK enum pyr_err partition_follow(struct partition *partition,
  *
  * The cut is in the journal before what is appended next. PYR_ERR_CONDITION: @offset is below the
  * commit point; PYR_ERR_OUT_OF_RANGE: past the end; PYR_ERR_INVALID: inside a batch;
- * PYR_ERR_UNSUPPORTED: a segment has it; PYR_ERR_BUSY: turn the wheel and call again; else as
+ * PYR_ERR_BUSY: turn the wheel and call again; else as
  * partition_promise. After an error nothing has changed.
  */
 MUST_CHECK enum pyr_err partition_truncate(struct partition *partition,

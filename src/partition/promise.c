@@ -10,7 +10,9 @@
  *      journal   append | promise 5 | cut at 7 | append       row: (position, log's end, promise)
  *                                  ^ durable up to here: promise 5, and the log as it was there
  *
- * At a start the promise is the highest epoch that the checkpoint's row and the journal name.
+ * At a start the promise is the highest epoch that the checkpoint's row and the journal name. A new
+ * log's first entry is a promise of nothing: from it a start knows that the log is there, and
+ * replicated.
  */
 #include <inttypes.h>
 
@@ -46,7 +48,7 @@ enum pyr_err promise_journal(struct partition *partition,
 
 enum pyr_err partition_promise(struct partition *partition, int32_t epoch, struct pyr_error *reterr)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(partition->epoch_durable <= partition->epoch);
 
     enum pyr_err err = shard_health(partition->shard, reterr);
@@ -64,13 +66,31 @@ enum pyr_err partition_promise(struct partition *partition, int32_t epoch, struc
     const struct wal_entry entry = {.kind = WAL_ENTRY_PROMISE,
                                     .log = partition->id,
                                     .epoch = epoch,
-                                    .number = partition->entry_number + 1};
+                                    .number = partition->entry_number + 1,
+                                    .commit_lag = wal_commit_lag(0, 0)};
     return promise_journal(partition, &entry, partition->offset_end, reterr);
+}
+
+enum pyr_err promise_first(struct partition *partition, struct pyr_error *reterr)
+{
+    ASSERT(partition->is_replicated);
+    ASSERT(partition->epoch_durable <= partition->epoch);
+
+    if (partition->entry_number > 0) {
+        return PYR_OK;
+    }
+    const struct wal_entry entry = {.kind = WAL_ENTRY_PROMISE,
+                                    .log = partition->id,
+                                    .number = 1,
+                                    .commit_lag = wal_commit_lag(0, 0)};
+    enum pyr_err err = promise_journal(partition, &entry, partition->offset_end, reterr);
+    shard_kick(partition->shard);
+    return err;
 }
 
 int32_t partition_promise_durable(const struct partition *partition)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(partition->epoch_durable <= partition->epoch);
 
     return partition->epoch_durable;
@@ -78,7 +98,7 @@ int32_t partition_promise_durable(const struct partition *partition)
 
 int64_t partition_durable_end(const struct partition *partition)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(partition->offset_durable <= partition->offset_end);
 
     return partition->offset_durable;

@@ -10,6 +10,9 @@
  *            offset <  end, same epoch      the claim covers it already: skipped
  *            offset <  end, higher epoch    it replaces the tail: the log is cut back first
  *            offset >  end                  a hole: corruption, nothing is guessed
+ *     In a replicated log nothing that segments hold gives way (PAR-9), so there an append below
+ * the end, or of an epoch below the last batch's, is of what was cut or stands already, and a cut
+ *     goes no deeper than the segments.
  *        and so is its running number, which follows the one before or is covered by the checkpoint
  *     3. folders that neither rows nor journal know: a log made in the moment of the crash is empty
  * and is taken; anything that holds batches goes to quarantine (FLD-3)
@@ -28,6 +31,78 @@
 #include "base/mutant.h"
 #include "partition/opening.h"
 #include "record/batch.h"
+
+/* -- The cache -- */
+
+/* Put the batch of @entry into the cache, writing others to their segments if it is full. */
+static enum pyr_err recover_cache(struct partition *partition,
+                                  const struct wal_entry *entry,
+                                  struct pyr_error *reterr)
+{
+    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(entry->epoch >= 0);
+
+    struct shard *shard = partition->shard;
+    struct bytes batch = entry->parts[0];
+    size_t room_bytes = 0;
+    enum pyr_err err = PYR_OK;
+    uint8_t *room =
+        cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
+    while (!room && err == PYR_ERR_BUSY && shard->dirty_first) {
+        enum pyr_err flush_err = flush_now(shard, shard->dirty_first, reterr);
+        if (flush_err != PYR_OK) {
+            return flush_err;
+        }
+        room = cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
+    }
+    if (!room) {
+        return err_set(reterr, err, "log '%s': no memory for the journal's appends",
+                       partition->name);
+    }
+    struct batch_header header;
+    err = batch_header_read(batch, &header, reterr);
+    ASSERT(err == PYR_OK); /* recovery_verify has accepted it. */
+    memcpy(room, batch.data, batch.count);
+    cache_commit(&shard->cache, &partition->cached, batch.count, header.base_offset,
+                 batch_offset_end(&header));
+    partition->offset_end = batch_offset_end(&header);
+    if (!partition->is_replicated) {
+        shard_dirty(shard, partition);
+    }
+    partition->epoch_last = header.epoch;
+    int64_t clock_ms = 0;
+    if (clock_read(batch, &header, &clock_ms) && clock_ms > partition->clock_ms) {
+        partition->clock_ms = clock_ms;
+    }
+    return PYR_OK;
+}
+
+/* Put what the checkpoint's row has beyond the segments, @batches, into the cache. */
+static enum pyr_err recover_cached(struct partition *partition,
+                                   struct bytes batches,
+                                   struct pyr_error *reterr)
+{
+    ASSERT(batches.count == 0 || partition->is_replicated);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
+    enum pyr_err err = PYR_OK;
+    while (err == PYR_OK && batches.count > 0) {
+        struct batch_header header;
+        err = batch_header_read(batches, &header, reterr);
+        if (err != PYR_OK || header.base_offset != partition->offset_end) {
+            return err_set(reterr, PYR_ERR_CORRUPT,
+                           "the checkpoint's row of log '%s' has no batch at offset %" PRId64,
+                           partition->name, partition->offset_end);
+        }
+        const struct wal_entry entry = {.kind = WAL_ENTRY_APPEND,
+                                        .offset = header.base_offset,
+                                        .epoch = header.epoch,
+                                        .parts = {{batches.data, header.bytes}}};
+        err = recover_cache(partition, &entry, reterr);
+        batches = (struct bytes){batches.data + header.bytes, batches.count - header.bytes};
+    }
+    return err;
+}
 
 /* -- Step 1: the checkpoint -- */
 
@@ -54,7 +129,9 @@ static enum pyr_err row_take(struct openings *openings,
 {
     ASSERT(opening->shard == openings->shard);
 
-    return opening_take(opening, openings->report, reterr);
+    struct partition *partition = opening->partition;
+    enum pyr_err err = opening_take(opening, openings->report, reterr);
+    return err == PYR_OK ? recover_cached(partition, opening->state.cached, reterr) : err;
 }
 
 /* Open the logs of the rows of @body, @count from @position on. */
@@ -168,47 +245,6 @@ static enum pyr_err recover_log(struct shard *shard,
         text, shard->folder->path);
 }
 
-/* Put the batch of @entry into the cache, writing others to their segments if it is full. */
-static enum pyr_err recover_cache(struct partition *partition,
-                                  const struct wal_entry *entry,
-                                  struct pyr_error *reterr)
-{
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(entry->epoch >= 0);
-
-    struct shard *shard = partition->shard;
-    struct bytes batch = entry->parts[0];
-    size_t room_bytes = 0;
-    enum pyr_err err = PYR_OK;
-    uint8_t *room =
-        cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
-    while (!room && err == PYR_ERR_BUSY && shard->dirty_first) {
-        enum pyr_err flush_err = flush_now(shard, shard->dirty_first, reterr);
-        if (flush_err != PYR_OK) {
-            return flush_err;
-        }
-        room = cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
-    }
-    if (!room) {
-        return err_set(reterr, err, "log '%s': no memory for the journal's appends",
-                       partition->name);
-    }
-    struct batch_header header;
-    err = batch_header_read(batch, &header, reterr);
-    ASSERT(err == PYR_OK); /* recovery_verify has accepted it. */
-    memcpy(room, batch.data, batch.count);
-    cache_commit(&shard->cache, &partition->cached, batch.count, header.base_offset,
-                 batch_offset_end(&header));
-    shard_dirty(shard, partition);
-    partition->offset_end = batch_offset_end(&header);
-    partition->epoch_last = header.epoch;
-    int64_t clock_ms = 0;
-    if (clock_read(batch, &header, &clock_ms) && clock_ms > partition->clock_ms) {
-        partition->clock_ms = clock_ms;
-    }
-    return PYR_OK;
-}
-
 /* Cut @partition back to @offset, in cache and segments. */
 static enum pyr_err recover_truncate(struct partition *partition,
                                      int64_t offset,
@@ -220,8 +256,9 @@ static enum pyr_err recover_truncate(struct partition *partition,
         return PYR_OK;
     }
     struct shard *shard = partition->shard;
-    if (offset >= partition->offset_written) {
-        truncate_cache(partition, offset);
+    if (partition->is_replicated) {
+        bool is_below = offset < partition->offset_committed; /* It was cut before that was. */
+        truncate_cache(partition, is_below ? partition->offset_committed : offset);
         return PYR_OK;
     }
     enum pyr_err err = flush_now(shard, partition, reterr);
@@ -280,6 +317,11 @@ static enum pyr_err recover_append(struct partition *partition,
     ASSERT(partition->offset_written <= partition->offset_end);
     ASSERT(entry->epoch >= 0);
 
+    bool is_past = partition->is_replicated &&
+                   (entry->offset < partition->offset_end || entry->epoch < partition->epoch_last);
+    if (is_past) {
+        return PYR_OK;
+    }
     if (entry->offset > partition->offset_end) {
         return err_set(reterr, PYR_ERR_CORRUPT,
                        "log '%s': the journal goes on at offset %" PRId64
@@ -298,6 +340,24 @@ static enum pyr_err recover_append(struct partition *partition,
     }
     partition->epoch_replayed = entry->epoch;
     return recover_cache(partition, entry, reterr);
+}
+
+/* Take from @entry how far its replicated log was committed when it was journalled. */
+static void recover_commit(struct partition *partition, const struct wal_entry *entry)
+{
+    ASSERT(partition->offset_committed <= partition->offset_end || !partition->is_replicated);
+    ASSERT(partition->offset_written <= partition->offset_end);
+
+    partition->is_replicated |= entry->commit_lag > 0;
+    if (!partition->is_replicated) {
+        return;
+    }
+    int64_t committed = wal_entry_commit(entry);
+    committed = committed < partition->offset_end ? committed : partition->offset_end;
+    if (committed > partition->offset_committed) {
+        partition->offset_committed = committed;
+        shard_dirty(partition->shard, partition);
+    }
 }
 
 /* Return the records of the batch that @entry carries. */
@@ -335,9 +395,10 @@ static enum pyr_err recover_entry(struct shard *shard,
     if (entry->entry.epoch > partition->epoch) {
         partition->epoch = entry->entry.epoch;
     }
-    if (entry->entry.number <= partition->entry_claimed) {
+    if (partition->is_replicated && entry->entry.number <= partition->entry_claimed) {
         return PYR_OK; /* What was cut since must not be appended, nor what came since be cut. */
     }
+    recover_commit(partition, &entry->entry);
     switch (entry->entry.kind) {
     case WAL_ENTRY_APPEND:
         report->batches++;
@@ -391,7 +452,7 @@ static enum pyr_err recover_journal(struct shard *shard,
     }
     for (struct partition *at = shard->partitions; at; at = at->next) {
         at->offset_durable = at->offset_end;
-        at->offset_committed = at->offset_end;
+        at->offset_committed = at->is_replicated ? at->offset_committed : at->offset_end;
         at->epoch_durable = at->epoch;
     }
     return PYR_OK;

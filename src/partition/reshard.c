@@ -65,12 +65,12 @@ static enum pyr_err row_take(struct change *change,
                              const struct partition *partition,
                              struct pyr_error *reterr)
 {
-    ASSERT(partition->offset_synced == partition->offset_end); /* Its journal is not needed. */
+    ASSERT(partition->offset_synced == flush_end(partition)); /* Its journal is not needed. */
     ASSERT(change->shards > 0);
 
     struct log_state state;
     checkpoint_row_fill(partition, &state);
-    ASSERT(state.offset_end == partition->offset_end);
+    ASSERT(state.offset_end == flush_end(partition));
     struct table *table = &change->tables[folder_shard_of(state.name, change->shards)]; /* RSH-3 */
     if (table->rows == SHARD_PARTITIONS_MAX) {
         return err_set(reterr, PYR_ERR_TOO_LARGE,
@@ -80,7 +80,7 @@ static enum pyr_err row_take(struct change *change,
     if (!table_grow(change->io, table, state_row_bytes(&state))) {
         return err_set(reterr, PYR_ERR_NO_MEMORY, "no memory for the rows of all logs");
     }
-    table->bytes += state_row_put(table->data + table->bytes, &state);
+    table->bytes += checkpoint_row_put(partition, &state, table->data + table->bytes);
     ASSERT(table->bytes <= table->room);
     table->rows++;
     return PYR_OK;

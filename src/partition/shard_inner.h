@@ -128,11 +128,23 @@ void shard_pending_push(struct shard *shard,
                         uint64_t position,
                         int64_t offset_end);
 
-/** Note that @partition has unwritten bytes. */
+/** Note that @partition has unwritten bytes that may be written. */
 void shard_dirty(struct shard *shard, struct partition *partition);
 
-/** Note that unwritten bytes of @partition were cut. */
-void shard_undirty(struct shard *shard, struct partition *partition);
+/** Return up to where @partition may be written to its segments (PAR-9). */
+int64_t flush_end(const struct partition *partition);
+
+/** Return what the journal's entry about @offset says of the commit point. */
+uint32_t append_commit_lag(const struct partition *partition, int64_t offset);
+
+/** Refuse more of a replicated log, with PYR_ERR_BUSY, when too much of it or of all waits in
+ * memory: what is not committed can only be kept there and in the journal. */
+MUST_CHECK enum pyr_err append_room_check(struct partition *partition,
+                                          size_t bytes,
+                                          struct pyr_error *reterr);
+
+/** Tell the journal, with the first entry of a new replicated log, that it is there. */
+MUST_CHECK enum pyr_err promise_first(struct partition *partition, struct pyr_error *reterr);
 
 /** Translate the log's policy into what the journal is asked for, for what came at @since_ns (0:
  * now). */
@@ -266,6 +278,12 @@ void shard_checkpoint_request(struct shard *shard);
 /** Fill @state, which borrows from @partition, with its row: what is synced, its target at least.
  */
 void checkpoint_row_fill(const struct partition *partition, struct log_state *state);
+
+/** Put the row of @partition, which checkpoint_row_fill made @state of, at @data, which has
+ * state_row_bytes of room; return those bytes. */
+size_t checkpoint_row_put(const struct partition *partition,
+                          const struct log_state *state,
+                          uint8_t *data);
 
 /** Build the rows of all logs, each synced to its target. Gives: io_free of its data. */
 MUST_CHECK enum pyr_err checkpoint_body_build(struct shard *shard, struct bytes_mut *ret_body);

@@ -8,9 +8,11 @@
 #include "base/codec.h"
 
 enum {
-    STATE_VERSION = 1,
+    STATE_VERSION = 2,
     STATE_HEADER_BYTES = 16,
     ROW_FIXED_BYTES = 96, /* Without the epochs, the name and the tail. */
+    ROW_END_BYTES = 8,    /* Behind the tail, from version 2 on; without the cached batches. */
+    ROW_FLAG_REPLICATED = 1,
     ROW_EPOCH_BYTES = 12,
     ROW_EPOCHS_POSITION = 92,
 };
@@ -29,7 +31,7 @@ size_t state_row_bytes(const struct log_state *state)
     size_t name_bytes = strlen(state->name);
     ASSERT(name_bytes < LOG_NAME_BYTES_MAX);
     return ROW_FIXED_BYTES + (size_t)ROW_EPOCH_BYTES * state->epoch_count + name_bytes +
-           state->tail.count;
+           state->tail.count + ROW_END_BYTES + state->cached_bytes;
 }
 
 void state_header_put(uint8_t *data, uint32_t count)
@@ -75,7 +77,10 @@ size_t state_row_put(uint8_t *data, const struct log_state *state)
     if (state->tail.count > 0) {
         memcpy(cursor + 2, state->tail.data, state->tail.count);
     }
-    ASSERT(cursor + 2 + state->tail.count == data + bytes);
+    cursor += 2 + state->tail.count;
+    put_le32(cursor, state->is_replicated ? ROW_FLAG_REPLICATED : 0);
+    put_le32(cursor + 4, (uint32_t)state->cached_bytes);
+    ASSERT(cursor + ROW_END_BYTES + state->cached_bytes == data + bytes);
     return bytes;
 }
 
@@ -118,6 +123,23 @@ static void row_fixed_get(const uint8_t *data, struct log_state *state)
     state->epoch_count = get_le32(data + 88);
 }
 
+/* Read @end, what follows on a row's tail. */
+static bool row_end_get(struct bytes body, struct bytes end, struct log_state *state)
+{
+    ASSERT(body.count >= STATE_HEADER_BYTES);
+    ASSERT(end.data + end.count <= body.data + body.count);
+
+    if (get_le16(body.data + 4) == 1) {
+        return end.count == 0;
+    }
+    if (end.count < ROW_END_BYTES || get_le32(end.data + 4) != end.count - ROW_END_BYTES) {
+        return false;
+    }
+    state->is_replicated = (get_le32(end.data) & ROW_FLAG_REPLICATED) != 0;
+    state->cached = (struct bytes){end.data + ROW_END_BYTES, end.count - ROW_END_BYTES};
+    return true;
+}
+
 enum pyr_err state_row_get(struct bytes body,
                            size_t *position,
                            struct log_state *ret_state,
@@ -145,8 +167,9 @@ enum pyr_err state_row_get(struct bytes body,
     if (has_tail) {
         tail_bytes = get_le16(name + 2 + name_bytes);
     }
-    bool is_whole = has_tail && tail_bytes < BLOCK_BYTES &&
-                    ROW_FIXED_BYTES + epoch_bytes + name_bytes + tail_bytes == bytes;
+    size_t used = ROW_FIXED_BYTES + epoch_bytes + name_bytes + tail_bytes;
+    bool is_whole = has_tail && tail_bytes < BLOCK_BYTES && used <= bytes &&
+                    row_end_get(body, (struct bytes){data + used, bytes - used}, &state);
     if (!is_whole || name_bytes == 0 || name_bytes >= LOG_NAME_BYTES_MAX) {
         return err_set(reterr, PYR_ERR_CORRUPT, "state table: name at byte %zu", *position);
     }

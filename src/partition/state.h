@@ -7,7 +7,7 @@
  * All numbers little-endian. The journal's checkpoint file carries the checksum over all of it.
  *
  *   0   4  "PSTA"                       each log, one row after the other:
- *   4   2  version, 1                    0   4  bytes of this row
+ *   4   2  version, 2                    0   4  bytes of this row
  *   6   2  zero                          4  16  log id
  *   8   4  rows                         20   4  promise: the highest epoch agreed to
  *   12  4  zero                         24   4  epoch of the last batch in segments, -1 if none
@@ -22,10 +22,15 @@
  *                                       88   4  epochs, then as many of: epoch (4), start (8)
  *                                       92   2  bytes of the name, then the name
  *                                        .   2  bytes of the tail, then the tail
+ *                                        .   4  flags: 1 replicated
+ *                                        .   4  bytes of cached batches, then those
  *
  * The tail is the part of the last block below the claimed end. A later append rewrites that block,
  * and a power cut may then tear it; the journal may have forgotten its entries by then, so the
  * checkpoint holds the bytes itself, and recovery puts them back.
+ *
+ * The cached batches are what follows on the claimed end and is not committed yet: segments hold
+ * none of it (PAR-9), and the journal is about to forget it. A row of version 1 ends with its tail.
  *
  * Invariants:
  *   STA-1  what state_encode wrote, state_decode gives back; a body of a newer version is refused
@@ -60,6 +65,9 @@ struct log_state {
     uint32_t epoch_count;
     struct bytes tail;        /* From the last block boundary to segment_position. Borrowed. */
     struct bytes epoch_bytes; /* Decoding: where the rows lie. */
+    bool is_replicated;
+    size_t cached_bytes; /* Encoding: of batches that the caller puts at the end of the row. */
+    struct bytes cached; /* Decoding: those. Borrowed. */
 };
 
 /** Return the bytes that @state takes in a body. */
@@ -71,7 +79,8 @@ size_t state_header_bytes(void);
 /** Put the header for @count rows at @data. */
 void state_header_put(uint8_t *data, uint32_t count);
 
-/** Put @state at @data, which has state_row_bytes of room; return those bytes. */
+/** Put @state at @data, which has state_row_bytes of room; return those bytes. The last
+ * cached_bytes of them are left for the caller to fill. */
 size_t state_row_put(uint8_t *data, const struct log_state *state);
 
 /** Read the header of @body: PYR_ERR_CORRUPT, PYR_ERR_VERSION. */

@@ -84,7 +84,6 @@ void truncate_cache(struct partition *partition, int64_t offset)
 
     struct shard *shard = partition->shard;
     cache_truncate(&shard->cache, &partition->cached, offset);
-    shard_undirty(shard, partition);
     partition->offset_end = offset;
     if (partition->offset_durable > offset) {
         partition->offset_durable = offset;
@@ -121,13 +120,8 @@ static enum pyr_err truncate_check(struct partition *partition,
                        "log '%s' is committed up to %" PRId64 ", and was to be cut at %" PRId64,
                        partition->name, partition->offset_committed, offset);
     }
-    if (partition->works[WORK_APPEND] || cache_is_reserved(&partition->cached)) {
-        return err_set(reterr, PYR_ERR_BUSY, "log '%s' is being written", partition->name);
-    }
-    if (offset < partition->offset_written) {
-        return err_set(reterr, PYR_ERR_UNSUPPORTED,
-                       "log '%s' has segments up to %" PRId64 ", and was to be cut at %" PRId64,
-                       partition->name, partition->offset_written, offset);
+    if (cache_is_reserved(&partition->cached)) {
+        return err_set(reterr, PYR_ERR_BUSY, "log '%s': a batch is being built", partition->name);
     }
     if (!is_between_batches(partition, offset)) {
         return err_set(reterr, PYR_ERR_INVALID, "log '%s': no batch begins at %" PRId64,
@@ -140,7 +134,7 @@ enum pyr_err partition_truncate(struct partition *partition,
                                 int64_t offset,
                                 struct pyr_error *reterr)
 {
-    ASSERT(partition->options.is_replicated);
+    ASSERT(partition->is_replicated);
     ASSERT(partition->offset_durable <= partition->offset_end);
 
     struct shard *shard = partition->shard;
@@ -151,7 +145,8 @@ enum pyr_err partition_truncate(struct partition *partition,
     const struct wal_entry entry = {.kind = WAL_ENTRY_TRUNCATE,
                                     .log = partition->id,
                                     .offset = offset,
-                                    .number = partition->entry_number + 1};
+                                    .number = partition->entry_number + 1,
+                                    .commit_lag = append_commit_lag(partition, offset)};
     err = promise_journal(partition, &entry, offset, reterr);
     if (err != PYR_OK) {
         return err;

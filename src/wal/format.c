@@ -271,7 +271,7 @@ void wal_entry_encode(const struct wal_entry *entry,
     put_le32(data + 48, (uint32_t)entry->epoch);
     put_le32(data + 52, (uint32_t)payload_bytes);
     put_le32(data + 56, checked);
-    put_le32(data + 60, 0);
+    put_le32(data + 60, entry->commit_lag);
 
     uint8_t *payload = data + WAL_ENTRY_HEADER_BYTES;
     if (entry->kind == WAL_ENTRY_APPEND_INDIRECT) {
@@ -346,6 +346,7 @@ bool wal_entry_decode(struct bytes flush,
         .entry.offset = (int64_t)get_le64(data + 32),
         .entry.epoch = (int32_t)get_le32(data + 48),
         .entry.number = get_le64(data + 40),
+        .entry.commit_lag = get_le32(data + 60),
         .entry.parts[0] = {.data = data + WAL_ENTRY_HEADER_BYTES, .count = payload_bytes},
         .entry.checked_bytes = checked_bytes,
         .flags = data[13],

@@ -27,7 +27,7 @@
  *  48  u64 checksum of 0 to 48                  before                    48  i32 epoch
  *  56  zeros                            48  u32 bytes                     52  u32 payload bytes
  *                                       52  u32 bytes used                56  u32 checked bytes
- *                                       56  u32 entry count               60  u32 zero
+ *                                       56  u32 entry count               60  u32 commit lag
  *                                       60  u32 bytes used before         64  payload, zeros to 8
  *                                       64  u64 checksum of 0 to 64
  *                                       72  entries

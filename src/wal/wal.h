@@ -62,6 +62,7 @@
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/limits.h"
@@ -102,14 +103,34 @@ struct wal_segment_ref {
 struct wal_entry {
     enum wal_entry_kind kind;
     struct log_id log;
-    int64_t offset;         /* Append: base offset. Truncate: the log's new end. */
-    int32_t epoch;          /* Append: of the batch. Promise: the promised epoch. */
-    uint64_t number;        /* Running entry number of the log. */
+    int64_t offset;      /* Append: base offset. Truncate: the log's new end. */
+    int32_t epoch;       /* Append: of the batch. Promise: the promised epoch. */
+    uint64_t number;     /* Running entry number of the log. */
+    uint32_t commit_lag; /* 0: the log has no replicas. Else one more than how far its commit point
+                            was below `offset` when this was journalled; see wal_entry_commit. */
     struct bytes parts[2];  /* The payload in two pieces, header and body. Borrows. */
     uint32_t checked_bytes; /* Append: the entry's checksum covers this many first bytes of the
                                payload; the rest carries its own. Other kinds are covered whole. */
     struct wal_segment_ref segment; /* Append indirect. */
 };
+
+/** Return the commit lag of an entry at @offset of a replicated log that is committed up to
+ * @committed. */
+static inline uint32_t wal_commit_lag(int64_t offset, int64_t committed)
+{
+    ASSERT(committed <= offset);
+
+    return offset - committed < (int64_t)UINT32_MAX - 1 ? 1 + (uint32_t)(offset - committed)
+                                                        : UINT32_MAX;
+}
+
+/** Return up to where the replicated log of @entry was known to be committed, or -1: @entry does
+ * not say. */
+static inline int64_t wal_entry_commit(const struct wal_entry *entry)
+{
+    bool is_said = entry->commit_lag > 0 && entry->commit_lag < UINT32_MAX;
+    return is_said ? entry->offset + 1 - (int64_t)entry->commit_lag : -1;
+}
 
 /* How soon an entry must have got how far. Truncates and promises are always durable now. */
 enum wal_need_kind {
