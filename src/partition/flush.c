@@ -8,15 +8,11 @@
  * the cache has room: nobody waits for it, but for the journal, and the two share one device. What
  * is written stays in the cache for readers until its memory is needed.
  *
- *      dirty list:   [oldest] [..] [..]        a log that gathered FLUSH_BYTES_TARGET moves to the
- * front
+ *      dirty list:   [oldest] [..] [..]        (dirty.c)
  *                       |
  *                       v   a free slot
  *                    WORK_APPEND --apply--> written; WORK_SYNC if the checkpoint waits for it;
  *                                           WORK_PREPARE if the next segment's file is wanted
- *
- * Of a replicated log only what is committed is written (PAR-9), so that it becomes dirty by a
- * commit and not by an append.
  *
  * A full disk is not the end: what is in memory and journal stays there, appends are refused, and
  * the write is tried again by a timer. Any other failure is (SEG-6, SHD: FAILED).
@@ -26,71 +22,6 @@
 #include "base/assert.h"
 #include "partition/shard_inner.h"
 #include "record/batch.h"
-
-/* -- The dirty list -- */
-
-static void dirty_unlink(struct shard *shard, struct partition *partition)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(partition->is_dirty);
-
-    if (partition->dirty_prev) {
-        partition->dirty_prev->dirty_next = partition->dirty_next;
-    } else {
-        shard->dirty_first = partition->dirty_next;
-    }
-    if (partition->dirty_next) {
-        partition->dirty_next->dirty_prev = partition->dirty_prev;
-    } else {
-        shard->dirty_last = partition->dirty_prev;
-    }
-    partition->dirty_prev = NULL;
-    partition->dirty_next = NULL;
-    partition->is_dirty = false;
-}
-
-static void dirty_link(struct shard *shard, struct partition *partition, bool is_front)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(!partition->is_dirty);
-
-    partition->is_dirty = true;
-    partition->dirty_prev = is_front ? NULL : shard->dirty_last;
-    partition->dirty_next = is_front ? shard->dirty_first : NULL;
-    if (partition->dirty_prev) {
-        partition->dirty_prev->dirty_next = partition;
-    } else {
-        shard->dirty_first = partition;
-    }
-    if (partition->dirty_next) {
-        partition->dirty_next->dirty_prev = partition;
-    } else {
-        shard->dirty_last = partition;
-    }
-}
-
-void shard_dirty(struct shard *shard, struct partition *partition)
-{
-    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
-    ASSERT(partition->offset_written <= partition->offset_end);
-    ASSERT(partition->cached.bytes_unwritten > 0);
-
-    if (!partition->is_dirty) {
-        partition->dirty_since_ns = io_now_mono_ns(shard->io);
-        dirty_link(shard, partition, false);
-        if (shard->dirty_first == partition) {
-            shard_flush_timer(shard);
-        }
-    }
-    bool is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
-    if (is_large && !partition->is_large) {
-        partition->is_large = true;
-        dirty_unlink(shard, partition);
-        dirty_link(shard, partition, true);
-    }
-}
 
 void shard_flush_urge(struct shard *shard)
 {
@@ -349,13 +280,13 @@ static void append_apply(struct partition *partition, struct work *work)
     ASSERT(partition->offset_written <= flush_end(partition)); /* PAR-1, PAR-9 */
     partition->is_large = partition->cached.bytes_unwritten >= FLUSH_BYTES_TARGET;
     partition->goes_on = false;
-    dirty_unlink(shard, partition);
+    dirty_unlink(partition);
     if (partition->offset_written < flush_end(partition)) {
         /* What the segment had no room for is as old as before, and goes on at once. */
         partition->dirty_since_ns = is_cut ? partition->dirty_since_ns : io_now_mono_ns(shard->io);
         /* In front of older ones, whose turn nobody sees before this is written. */
         partition->goes_on = is_cut;
-        dirty_link(shard, partition, is_cut || partition->is_large);
+        dirty_link(partition, is_cut || partition->is_large);
     }
     shard_disk_has_room(shard);
     partition_commit_written(partition);

@@ -131,6 +131,12 @@ void shard_pending_push(struct shard *shard,
 /** Note that @partition has unwritten bytes that may be written. */
 void shard_dirty(struct shard *shard, struct partition *partition);
 
+/** Put @partition, which is not in it, into the list of logs with bytes to write. */
+void dirty_link(struct partition *partition, bool is_front);
+
+/** Take @partition out of that list. */
+void dirty_unlink(struct partition *partition);
+
 /** Return up to where @partition may be written to its segments (PAR-9). */
 int64_t flush_end(const struct partition *partition);
 

@@ -10,8 +10,8 @@
  * The rows of the ring are clipped because a later append may use the same offsets: that the old
  * bytes are durable says nothing of the new ones. The row of the cut itself comes before theirs.
  *
- * A checkpoint that is being prepared wanted the log up to its old end. It now wants it up to the
- * cut, and covers the entries up to the cut: else a start would append again what was cut.
+ * A checkpoint that is being prepared may have wanted the log beyond the cut. It now wants it up to
+ * there, and covers the entries up to the cut's: else a start would append again what was cut.
  */
 #include <inttypes.h>
 
@@ -153,11 +153,11 @@ enum pyr_err partition_truncate(struct partition *partition,
     }
     pending_clip(partition, offset);
     truncate_cache(partition, offset);
-    bool is_preparing = shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING;
-    if (is_preparing) {
+    bool is_wanted = shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING &&
+                     offset < partition->checkpoint_target;
+    if (is_wanted) {
         partition->checkpoint_target = offset;
         partition->checkpoint_number = partition->entry_number;
-        shard->checkpoint_next = shard->partitions; /* The target may be further than it was. */
     }
     shard->progress++;
     return PYR_OK;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "base/limits.h"
+#include "base/prng.h"
 #include "fault/shard_case.h"
 #include "lib/case.h"
 #include "partition/shard_inner.h"
@@ -23,11 +24,11 @@
 #include "segment/read.h"
 
 enum {
-    STATES_MAX = 1200,
+    STATES_MAX = 3000,
     OFFSETS_MAX = 900,
     VALUE_BYTES = 300,
     READ_BYTES = 64 << 10,
-    OPERATIONS = 900,
+    OPERATIONS = 1500,
     IMAGES_DEFAULT = 20000,
 };
 
@@ -162,7 +163,7 @@ static void mark(size_t *count)
     sim_record_mark(life.disk, (*count)++);
 }
 
-static void operation_follow(uint64_t number)
+static void operation_follow(void)
 {
     struct state *state = state_next();
     uint8_t data[1024];
@@ -175,14 +176,12 @@ static void operation_follow(uint64_t number)
     CHECK(err == PYR_OK || err == PYR_ERR_BUSY);
     CHECK_INT(taken, err == PYR_OK ? bytes : 0);
     state_done(err);
-    (void)number;
 }
 
-static void operation_cut(uint64_t number)
+static void operation_cut(uint64_t back)
 {
     struct state *state = state_next();
-    int64_t back = 1 + (int64_t)(number * 31 % 9);
-    state->end = state->end > back ? state->end - back : 0;
+    state->end = state->end > (int64_t)back ? state->end - (int64_t)back : 0;
     bool is_committed = state->end < replica->offset_committed;
     enum pyr_err err = partition_truncate(replica, state->end, &life.error);
     CHECK(err == PYR_OK ? !is_committed : is_committed || err == PYR_ERR_BUSY);
@@ -193,24 +192,26 @@ static void operation_cut(uint64_t number)
     state_done(partition_promise(replica, state->promise, &life.error));
 }
 
-/* One life: a leader every few operations, cuts by the next, checkpoints, some commits. */
+/* One life: batches, cuts by the next leader, checkpoints and commits, in any order. A commit may
+ * come before the own journal has it: the quorum was others. */
 static void work(size_t *marks)
 {
+    struct prng prng = prng_of(11, 1);
     for (uint64_t number = 1; number < OPERATIONS && states[state_count - 1].end < OFFSETS_MAX - 1;
          number++) {
-        if (number % 11 == 0) {
-            operation_cut(number);
+        if (prng_chance(&prng, 1, 10)) {
+            operation_cut(1 + prng_below(&prng, 9));
         } else {
-            operation_follow(number);
+            operation_follow();
         }
-        if (number % 97 == 0) {
+        if (prng_chance(&prng, 1, 20)) {
             shard_checkpoint_request(life.shard);
         }
-        if (number % 40 == 0) {
-            int64_t half = (replica->offset_committed + partition_durable_end(replica)) / 2;
-            CHECK_INT(partition_commit_to(replica, half, &life.error), PYR_OK);
+        if (prng_chance(&prng, 1, 8)) {
+            int64_t committed = prng_between(&prng, replica->offset_committed, replica->offset_end);
+            CHECK_INT(partition_commit_to(replica, committed, &life.error), PYR_OK);
         }
-        if (number % 3 == 0) {
+        if (prng_chance(&prng, 1, 4)) {
             shard_case_turn(&life);
             CHECK(replica->offset_written <= replica->offset_committed); /* PAR-9 */
             mark(marks);
@@ -244,6 +245,13 @@ TEST(crash_log, leaves_a_state_not_older_than_what_was_told_durable)
     state_count = 1;
     sim_record_start(disk);
     assert_int_equal(log_open(disk, 3), PYR_OK);
+    /* So that checkpoints take a while, and cuts and commits come in their middle. */
+    const struct sim_fault slow = {.kind = SIM_SYNC,
+                                   .name = "replica-0",
+                                   .times = UINT64_MAX,
+                                   .effect = SIM_SLOW,
+                                   .delay_ns = 3000000};
+    sim_fault_add(life.sim, &slow);
     mark(&marks);
     work(&marks);
     uint64_t checkpoints = life.shard->checkpoints;

@@ -106,18 +106,57 @@ TEST(state_row, refuses_every_truncation)
     }
 }
 
+/* PAR-9: what no segment may have yet is in the row, or a checkpoint would lose it. */
+TEST(state_row, carries_the_batches_of_a_replica)
+{
+    uint8_t body[BODY_BYTES];
+    struct log_state put = state_sample();
+    put.is_replicated = true;
+    put.cached_bytes = 5;
+    size_t bytes = body_build(body, &put);
+    memcpy(body + bytes - 5, "batch", 5);
+    struct log_state got;
+    size_t position = state_header_bytes();
+
+    enum pyr_err err = state_row_get((struct bytes){body, bytes}, &position, &got, NULL);
+
+    CHECK_INT(err, PYR_OK);
+    CHECK(got.is_replicated);
+    CHECK_INT(got.cached.count, 5);
+    CHECK_INT(memcmp(got.cached.data, "batch", 5), 0);
+}
+
+/* Folders of the first version are still opened: their rows end with the tail. */
+TEST(state_row, of_version_1_is_a_log_alone)
+{
+    uint8_t body[BODY_BYTES];
+    const struct log_state put = state_sample();
+    size_t bytes = body_build(body, &put) - 8;
+    put_le16(body + 4, 1);
+    put_le32(body + state_header_bytes(), (uint32_t)(bytes - state_header_bytes()));
+    struct log_state got;
+    size_t position = state_header_bytes();
+
+    enum pyr_err err = state_row_get((struct bytes){body, bytes}, &position, &got, NULL);
+
+    CHECK_INT(err, PYR_OK);
+    CHECK(!got.is_replicated);
+    CHECK_INT(got.offset_end, 4711);
+    CHECK_INT(got.cached.count, 0);
+}
+
 /* A folder written by a later version must not be half understood. */
 TEST(state_header, refuses_a_newer_version_by_number)
 {
     uint8_t body[BODY_BYTES];
     const struct log_state put = state_sample();
     size_t bytes = body_build(body, &put);
-    put_le16(body + 4, 2);
+    put_le16(body + 4, 3);
     uint32_t count = 0;
     struct pyr_error error;
 
     enum pyr_err err = state_header_get((struct bytes){body, bytes}, &count, &error);
 
     CHECK_INT(err, PYR_ERR_VERSION);
-    CHECK(strstr(error.message, "version 2") != NULL);
+    CHECK(strstr(error.message, "version 3") != NULL);
 }
