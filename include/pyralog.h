@@ -57,6 +57,7 @@ enum pyr_err {
     PYR_ERR_FORKED = 17,      /* The handle was opened before a fork, and this is the child. */
     PYR_ERR_CONDITION = 18,   /* A conditional request found something else. */
     PYR_ERR_EXISTS = 19,      /* The thing to be made is there already. */
+    PYR_ERR_NOT_LEADER = 20,  /* Another replica leads this log, or none does. */
 };
 
 /* The longest message, with its closing zero. */

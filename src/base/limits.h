@@ -221,11 +221,13 @@
 #define REPLICA_WINDOW_BYTES ((uint64_t)(8 * MIB))
 
 /* What is not committed can only be in memory and in the journal, and a checkpoint carries it on:
- * so much of one log, and of all, as a share of the cache and at most. */
-#define UNCOMMITTED_LOG_SHARE 4
-#define UNCOMMITTED_SHARE     2
+ * so much of all, as a share of the cache and at most, and of one log, as a share of that; a
+ * follower's log so many times as much, or it could not take what its leader has. */
+#define UNCOMMITTED_SHARE          2
+#define UNCOMMITTED_LOG_SHARE      2
+#define UNCOMMITTED_FOLLOWER_SLACK 2
 #define UNCOMMITTED_BYTES_MAX ((uint64_t)(32 * MIB))
-ASSERT_STATIC(2 * UNCOMMITTED_BYTES_MAX <= WAL_CHECKPOINT_BYTES_MAX, "it fits a checkpoint");
+ASSERT_STATIC(3 * UNCOMMITTED_BYTES_MAX / 2 <= WAL_CHECKPOINT_BYTES_MAX, "it fits a checkpoint");
 
 /* The embedded log's defaults, and what its options may be. */
 #define CACHE_BYTES_DEFAULT      ((uint64_t)(256 * MIB))

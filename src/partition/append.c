@@ -53,7 +53,7 @@ enum pyr_err partition_reserve(struct partition *partition,
             return err;
         }
     }
-    err = append_room_check(partition, bytes, reterr);
+    err = append_room_check(partition, bytes, 1, reterr);
     if (err != PYR_OK) {
         return err;
     }
@@ -86,16 +86,20 @@ uint32_t append_commit_lag(const struct partition *partition, int64_t offset)
     return partition->is_replicated ? wal_commit_lag(offset, partition->offset_committed) : 0;
 }
 
-enum pyr_err append_room_check(struct partition *partition, size_t bytes, struct pyr_error *reterr)
+enum pyr_err append_room_check(struct partition *partition,
+                               size_t bytes,
+                               uint64_t slack,
+                               struct pyr_error *reterr)
 {
     ASSERT(bytes > 0);
+    ASSERT(slack >= 1);
     ASSERT(partition->offset_written <= partition->offset_committed || !partition->is_replicated);
 
     struct shard *shard = partition->shard;
-    uint64_t log_max = shard->cache.bytes_max / UNCOMMITTED_LOG_SHARE;
     uint64_t all_max = shard->cache.bytes_max / UNCOMMITTED_SHARE;
-    log_max = log_max < UNCOMMITTED_BYTES_MAX ? log_max : UNCOMMITTED_BYTES_MAX;
     all_max = all_max < UNCOMMITTED_BYTES_MAX ? all_max : UNCOMMITTED_BYTES_MAX;
+    uint64_t log_max = all_max / UNCOMMITTED_LOG_SHARE * slack;
+    all_max += all_max / 4 * (slack - 1);
     bool is_within = partition->cached.bytes_unwritten + bytes <= log_max &&
                      shard->cache.bytes_unwritten + bytes <= all_max;
     bool is_first = partition->cached.bytes_unwritten == 0; /* However large, one may come. */

@@ -3,14 +3,16 @@
  * partition/follow - a leader's batches go into the log as they are.
  *
  * An append gives a batch its offset and epoch; a follower takes both from the leader, and so must
- * look first: a batch is whole by its own checksum, begins where the log ends, and its epoch is
- * not above the promise and not below that of the batch before (PAR-8).
+ * look first. What a message brings is looked at as a whole, before anybody acts on what it says
+ * (partition_follow_check): each batch is good by its own checksum, they follow each other, and they
+ * are of the epoch and end where the message says. What is taken begins where the log ends, and its
+ * epoch is not above the promise and not below that of the batch before (PAR-8).
  *
  *      log      |... 40 epoch 3|
- *      batches                 |40 epoch 3|52 epoch 5|60 epoch 5 ?|     taken: the first two
+ *      batches                 |40 epoch 5|52 epoch 5|60 epoch 5|
  *
- * They are taken one by one, each with its own journal entry, so that an error in the middle leaves
- * whole batches behind and is no more than a shorter message.
+ * They are taken one by one, each with its own journal entry, so that where there is no room for the
+ * next one, those before it stand.
  *
  * When you change what an append leaves behind (append.c), also change this.
  */
@@ -30,12 +32,6 @@ static enum pyr_err follow_check(const struct partition *partition,
     ASSERT(data.count > 0);
 
     enum pyr_err err = batch_header_read(data, ret_header, reterr);
-    if (err == PYR_ERR_OUT_OF_RANGE) {
-        return err_set(reterr, PYR_ERR_INVALID, "log '%s': a batch is cut short", partition->name);
-    }
-    if (err == PYR_OK) {
-        err = batch_verify((struct bytes){data.data, ret_header->bytes}, ret_header, reterr);
-    }
     if (err != PYR_OK) {
         err_wrap(reterr, "log '%s'", partition->name);
         return err;
@@ -55,6 +51,45 @@ static enum pyr_err follow_check(const struct partition *partition,
     return PYR_OK;
 }
 
+enum pyr_err partition_follow_check(const struct partition *partition,
+                                    struct bytes batches,
+                                    const struct partition_stretch *stretch,
+                                    struct pyr_error *reterr)
+{
+    ASSERT(partition->is_replicated);
+    ASSERT(stretch->offset < stretch->offset_end);
+
+    int64_t offset = stretch->offset;
+    while (offset < stretch->offset_end && batches.count > 0) {
+        struct batch_header header;
+        enum pyr_err err = batch_header_read(batches, &header, reterr);
+        if (err == PYR_OK && header.bytes <= batches.count) {
+            err = batch_verify((struct bytes){batches.data, header.bytes}, &header, reterr);
+        }
+        if (err != PYR_OK || header.bytes > batches.count) {
+            return err_set(reterr, PYR_ERR_CORRUPT,
+                           "log '%s': a leader's batch at offset %" PRId64 " is damaged",
+                           partition->name, offset);
+        }
+        if (header.base_offset != offset || header.epoch != stretch->epoch) {
+            return err_set(reterr, PYR_ERR_INVALID,
+                           "log '%s': a leader's batch of epoch %" PRId32 " at offset %" PRId64
+                           " where epoch %" PRId32 " and offset %" PRId64 " were told",
+                           partition->name, header.epoch, header.base_offset, stretch->epoch,
+                           offset);
+        }
+        offset = batch_offset_end(&header);
+        batches = (struct bytes){batches.data + header.bytes, batches.count - header.bytes};
+    }
+    if (offset != stretch->offset_end || batches.count > 0) {
+        return err_set(reterr, PYR_ERR_INVALID,
+                       "log '%s': a leader's batches end at offset %" PRId64
+                       " where %" PRId64 " was told",
+                       partition->name, offset, stretch->offset_end);
+    }
+    return PYR_OK;
+}
+
 /* Take @batch, which was looked at, into cache and journal. */
 static enum pyr_err follow_take(struct partition *partition,
                                 struct bytes batch,
@@ -68,7 +103,7 @@ static enum pyr_err follow_take(struct partition *partition,
 
     struct shard *shard = partition->shard;
     size_t room_bytes = 0;
-    enum pyr_err err = append_room_check(partition, batch.count, reterr);
+    enum pyr_err err = append_room_check(partition, batch.count, UNCOMMITTED_FOLLOWER_SLACK, reterr);
     if (err != PYR_OK) {
         return err;
     }

@@ -225,14 +225,30 @@ MUST_CHECK enum pyr_err partition_promise(struct partition *partition,
 /** Return the highest promise of @partition that is on stable storage. */
 int32_t partition_promise_durable(const struct partition *partition);
 
+/* A part of a log that one leader wrote. */
+struct partition_stretch {
+    int32_t epoch;
+    int64_t offset;
+    int64_t offset_end;
+};
+
 /**
- * Append the batches of a leader, whole ones and nothing else in @batches, as they are.
+ * Hold @batches, which came from outside, against @stretch, which they are said to be.
+ *
+ * PYR_ERR_CORRUPT: one is damaged; PYR_ERR_INVALID: they are something else.
+ */
+MUST_CHECK enum pyr_err partition_follow_check(const struct partition *partition,
+                                               struct bytes batches,
+                                               const struct partition_stretch *stretch,
+                                               struct pyr_error *reterr);
+
+/**
+ * Append the batches of a leader, which partition_follow_check has accepted, as they are.
  *
  * They begin at the log's end and follow each other; their epochs are not above the promise and do
  * not fall (PAR-8). @since_ns as for partition_append. *@ret_bytes says, after an error too, how
  * many of the first bytes were taken: whole batches, each as if it had come alone.
- * PYR_ERR_CORRUPT, PYR_ERR_INVALID: the next is no good batch; PYR_ERR_CONDITION: it does not
- * belong here; else as partition_reserve and partition_append.
+ * PYR_ERR_CONDITION: the next does not belong here; else as partition_reserve and partition_append.
  */
 MUST_CHECK enum pyr_err partition_follow(struct partition *partition,
                                          struct bytes batches,

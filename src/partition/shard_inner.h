@@ -147,6 +147,7 @@ uint32_t append_commit_lag(const struct partition *partition, int64_t offset);
  * memory: what is not committed can only be kept there and in the journal. */
 MUST_CHECK enum pyr_err append_room_check(struct partition *partition,
                                           size_t bytes,
+                                          uint64_t slack,
                                           struct pyr_error *reterr);
 
 /** Tell the journal, with the first entry of a new replicated log, that it is there. */

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/member - one replica of a log: the core that decides, joined to the log that keeps.
+ *
+ * Part of the path:  server, simulator -> [member] -> replica_step; partition -> wal, segment
+ *
+ *      letters, time, beats, appends ---> [member] ---> replica_step ---> effects
+ *                                            ^                               |
+ *            what became durable, read,      |                               v
+ *            appended: told as events -------+---- partition: promise, cut, batches, commit
+ *                                                  letters: send()
+ *
+ * The core decides and does nothing; the partition does and decides nothing. A member carries the
+ * one's effects to the other, in their order, and tells it later what became of them. One file for
+ * each way: effects.c (from the core to the log), feed.c (from the log to the followers), propose.c
+ * (appends of a leader, and their fate), member.c (what is due).
+ *
+ * The log may have no room just now, when an effect wants it: the cache or the journal is full. Then
+ * the rest of the effects waits, and with it everything but the news of what became durable: no
+ * letter is taken, no time is told, until a step finds room. What waits is bounded: the rest of one
+ * step, and the batches of one letter.
+ *
+ * Life: member_open -> member_step after each shard_step -> member_close, before the shard's close.
+ *
+ *      OPEN ---- an effect fails for good, or a cut below the commit point is asked ----> FAILED
+ *
+ * Invariants:
+ *   MEM-1  the core's table of epochs ends where the log does, but while effects wait
+ *   MEM-2  nothing is told durable of a stretch that is still to be cut
+ *   MEM-3  batches are looked at, as a whole, before the core hears of them
+ *
+ * Threads: the shard's owner.   Memory: allocated at open, but for one buffer of each segment read
+ * and the batches that wait.   Reference: docs/design/replication.md.
+ */
+#ifndef PARTITION_MEMBER_H
+#define PARTITION_MEMBER_H
+
+#include "partition/partition.h"
+#include "replication/replica.h"
+
+struct member;
+
+/* What goes from member to member. All is borrowed for the call. */
+struct member_letter {
+    struct replica_envelope envelope;
+    struct replica_message message;
+    struct bytes batches; /* Of an APPEND: whole batches, as they stand in the log. */
+};
+
+struct member_options {
+    const struct quorum_config *config; /* Copied. */
+    struct quorum_member self;
+    uint64_t incarnation; /* Of the node, */
+    uint64_t run;         /* and of this start of it. */
+    uint64_t timeout_ns;  /* The minimum timeout of an election. */
+    uint64_t seed;
+    /** Send @letter to @to; it may be lost. Called from within the calls below. */
+    void (*send)(void *ctx, const struct quorum_member *to, const struct member_letter *letter);
+    void *ctx;
+};
+
+/* What a member has done since it was opened. */
+struct member_counts {
+    uint64_t promises;
+    uint64_t cuts;
+    uint64_t appends; /* Letters whose batches were taken, whole or in part. */
+    uint64_t openings;
+    uint64_t letters_bad; /* Refused because their batches are. */
+    uint64_t letters_busy;
+    uint64_t waits; /* Steps whose effects had to wait. */
+    uint64_t segment_reads;
+    uint64_t segment_read_errors;
+};
+
+/**
+ * Join @partition, which was opened as replicated and stays open, to a replica of it. Gives:
+ * member_close. PYR_ERR_INVALID: the configuration is none; PYR_ERR_NO_MEMORY.
+ */
+MUST_CHECK enum pyr_err member_open(struct partition *partition,
+                                    const struct member_options *options,
+                                    struct member **ret_member,
+                                    struct pyr_error *reterr);
+
+/** Free @member (NULL does nothing), which member_is_quiet. Its log stays as it is. */
+void member_close(struct member *member);
+
+/** Begin no reads any more, so that @member becomes quiet. */
+void member_stop(struct member *member);
+
+/** Return whether none of its reads is under way. */
+bool member_is_quiet(const struct member *member);
+
+/** Return PYR_OK, or why @member takes no part any more. */
+enum pyr_err member_health(const struct member *member, struct pyr_error *reterr);
+
+/**
+ * Take in @letter, which came from outside and may be anything.
+ *
+ * PYR_ERR_BUSY: the log has no room; give it again after a step, or drop it, as a network may.
+ * PYR_ERR_CORRUPT, PYR_ERR_INVALID: its batches are not what the message says; nothing was taken.
+ * PYR_ERR_FAILED: as member_health.
+ */
+MUST_CHECK enum pyr_err member_receive(struct member *member,
+                                       const struct member_letter *letter,
+                                       struct pyr_error *reterr);
+
+/** Do what is due. After each shard_step; a timer of the loop wakes it for member_deadline_ns. The
+ * owner calls shard_kick afterwards. */
+void member_step(struct member *member);
+
+/** Return when @member wants a step even if nothing happens. */
+uint64_t member_deadline_ns(const struct member *member);
+
+/* -- Appends -- */
+
+/* Where an append of this leader went. */
+struct member_proposal {
+    int32_t epoch;
+    int64_t offset;
+    int64_t offset_end;
+};
+
+enum member_fate {
+    MEMBER_FATE_OPEN,
+    MEMBER_FATE_COMMITTED,
+    MEMBER_FATE_LOST, /* Something else stands there, or will. */
+};
+
+/** As partition_reserve, at a leader; PYR_ERR_NOT_LEADER elsewhere. */
+MUST_CHECK enum pyr_err member_reserve(struct member *member,
+                                       size_t bytes,
+                                       struct bytes_mut *ret_room,
+                                       struct pyr_error *reterr);
+
+/** Give the room back unused; it may be gone already. */
+void member_unreserve(struct member *member);
+
+/** As partition_append, into the room of member_reserve. PYR_ERR_NOT_LEADER: it has ceased to lead
+ * since, and the room is gone. */
+MUST_CHECK enum pyr_err member_append(struct member *member,
+                                      size_t bytes,
+                                      uint64_t since_ns,
+                                      struct member_proposal *ret_proposal,
+                                      struct pyr_error *reterr);
+
+/** Return what became of @proposal, made here or anywhere, as far as @member knows. */
+enum member_fate member_fate(const struct member *member, const struct member_proposal *proposal);
+
+/* -- Who is alive -- */
+
+/** Return whether @member leads, and the epoch: then its beats go to all others. */
+bool member_leads(const struct member *member, int32_t *ret_epoch);
+
+/** Note a beat of @from, the leader of @epoch, which is committed up to @committed. Return whether it
+ * is to be answered: it confirms the lease of that leader. */
+bool member_heard(struct member *member,
+                  const struct quorum_member *from,
+                  int32_t epoch,
+                  int64_t committed);
+
+/** Note that @by has confirmed @epoch, answering a beat sent at @sent_ns of the own clock. */
+void member_confirmed(struct member *member,
+                      const struct quorum_member *by,
+                      int32_t epoch,
+                      uint64_t sent_ns);
+
+/** Hand the lead over to @to, when it is level. */
+void member_hand_over(struct member *member, const struct quorum_member *to);
+
+/** Return whether a linearizable read may be answered from here now. */
+bool member_lease_holds(const struct member *member);
+
+/* -- Looking -- */
+
+/** Return the core of @member. Borrows. */
+const struct replica *member_replica(const struct member *member);
+
+/** Return the log of @member. Borrows. */
+struct partition *member_partition(const struct member *member);
+
+/** Return what @member has done. Borrows. */
+const struct member_counts *member_counts(const struct member *member);
+
+#endif /* PARTITION_MEMBER_H */

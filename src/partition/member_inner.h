@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/member_inner - what the files of a member say to each other.
+ *
+ * Threads: as member.h.
+ */
+#ifndef PARTITION_MEMBER_INNER_H
+#define PARTITION_MEMBER_INNER_H
+
+#include "base/assert.h"
+#include "io/io.h"
+#include "partition/member.h"
+
+/* The most that can follow in one step on an effect for which the log has no room. */
+enum { MEMBER_REST_MAX = 8 };
+
+/* What one follower is sent; see feed.c. */
+struct member_feed {
+    struct cache_place place; /* Where the last batches were found. */
+    bool is_sent;             /* SENT is to be told, */
+    int32_t epoch;            /* with these. */
+    int64_t offset_end;
+    uint64_t bytes;
+    struct feed_read *read; /* From a segment, under way or done; else NULL. */
+    struct replica_message next; /* Wanted behind it, of a newer epoch; or NONE. */
+};
+
+struct member {
+    struct partition *partition;
+    struct replica replica;
+    struct member_options options;
+    struct member_counts counts;
+    struct epoch_row *rows; /* Of the replica's table. */
+    struct replica_effect *effects;
+    struct replica_progress *progress;
+    struct io_timer timer;
+    struct pyr_error failure;
+    bool is_stopping;
+    bool has_reserved; /* Somebody builds a batch. */
+
+    /* What waits for room in the log. */
+    uint32_t rest_first;
+    uint32_t rest_count;
+    struct replica_effect rest[MEMBER_REST_MAX];
+    uint8_t *held; /* Batches of the letter that the rest is of, or NULL. */
+    struct bytes held_left;
+
+    uint32_t reads; /* Under way. */
+    struct member_feed feeds[REPLICA_PEERS_MAX];
+};
+
+/* -- member.c -- */
+
+/** Tell the core of @event, and carry out what follows. @batches are those of its message. */
+void member_tell(struct member *member, struct replica_event event, struct bytes batches);
+
+/** Take no part any more, because of @error. */
+void member_fail(struct member *member, const struct pyr_error *error);
+
+/** Return whether effects wait for room. */
+static inline bool member_waits(const struct member *member)
+{
+    return member->rest_count > 0;
+}
+
+/* -- effects.c -- */
+
+/** Carry out what the last step of the core asks for, or as much as there is room for. */
+void effects_run(struct member *member, struct bytes batches);
+
+/** Go on with what waits. */
+void effects_resume(struct member *member);
+
+/** Drop what waits. */
+void effects_drop(struct member *member);
+
+/** Return whether what became durable may be told now (MEM-2). */
+bool effects_allow_durable(const struct member *member);
+
+/** Send @message to peer number @number, with @batches. */
+void member_send(struct member *member,
+                 int32_t number,
+                 const struct replica_message *message,
+                 struct bytes batches);
+
+/* -- feed.c -- */
+
+/** Send batches as @effect says, now or when they are read. */
+void feed_begin(struct member *member, const struct replica_effect *effect);
+
+/** Tell the core of one sending that is done; false if there is none. */
+bool feed_tell(struct member *member);
+
+#endif /* PARTITION_MEMBER_INNER_H */

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * partition/propose - appends of a leader, and what becomes of them.
+ *
+ * An append goes into the own journal and to the followers at once; it is committed when W of them,
+ * this one or others, have it on stable storage. Nobody has to be remembered for that: an append is
+ * an epoch and an end, and the table of epochs says of any such pair whether it stands in the log.
+ *
+ *      epoch at that end    commit point
+ *      the same             past it           committed
+ *      the same             below it          open
+ *      another, or none     anywhere          lost: a newer leader had something else there
+ */
+#include "partition/member_inner.h"
+#include "partition/shard_inner.h"
+
+/* Return PYR_OK if appends are taken here. */
+static enum pyr_err propose_check(const struct member *member, struct pyr_error *reterr)
+{
+    ASSERT(member->partition);
+
+    enum pyr_err err = member_health(member, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    if (member->is_stopping || !replica_takes_proposals(&member->replica)) {
+        return err_set(reterr, PYR_ERR_NOT_LEADER, "log '%s' is not led from here",
+                       member->partition->name);
+    }
+    ASSERT(!member_waits(member)); /* Who leads, and has opened its epoch, is asked for nothing. */
+    return PYR_OK;
+}
+
+enum pyr_err member_reserve(struct member *member,
+                            size_t bytes,
+                            struct bytes_mut *ret_room,
+                            struct pyr_error *reterr)
+{
+    ASSERT(!member->has_reserved);
+    ASSERT(bytes > 0);
+
+    enum pyr_err err = propose_check(member, reterr);
+    if (err == PYR_OK) {
+        err = partition_reserve(member->partition, bytes, ret_room, reterr);
+    }
+    member->has_reserved = err == PYR_OK;
+    return err;
+}
+
+void member_unreserve(struct member *member)
+{
+    ASSERT(member->partition);
+
+    if (member->has_reserved) {
+        partition_unreserve(member->partition);
+        member->has_reserved = false;
+    }
+}
+
+enum pyr_err member_append(struct member *member,
+                           size_t bytes,
+                           uint64_t since_ns,
+                           struct member_proposal *ret_proposal,
+                           struct pyr_error *reterr)
+{
+    ASSERT(bytes > 0);
+    ASSERT(ret_proposal);
+
+    enum pyr_err err = propose_check(member, reterr);
+    if (err == PYR_OK && !member->has_reserved) { /* It was led by somebody else meanwhile. */
+        err = err_set(reterr, PYR_ERR_NOT_LEADER, "log '%s' was not led from here for a while",
+                      member->partition->name);
+    }
+    if (err != PYR_OK) {
+        member_unreserve(member);
+        return err;
+    }
+    int64_t offset = 0;
+    err = partition_append(member->partition, bytes, since_ns, &offset, reterr);
+    if (err != PYR_OK) {
+        return err;
+    }
+    member->has_reserved = false;
+    *ret_proposal = (struct member_proposal){.epoch = member->partition->epoch,
+                                             .offset = offset,
+                                             .offset_end = member->partition->offset_end};
+    member_step(member);
+    return PYR_OK;
+}
+
+enum member_fate member_fate(const struct member *member, const struct member_proposal *proposal)
+{
+    const struct epoch_table *epochs = &member->replica.epochs;
+    ASSERT(member->partition);
+    ASSERT(proposal->offset < proposal->offset_end);
+
+    bool is_there = proposal->offset_end <= epochs->offset_end &&
+                    epochs_before(epochs, proposal->offset_end) == proposal->epoch;
+    if (!is_there) {
+        return MEMBER_FATE_LOST;
+    }
+    return member->partition->offset_committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED
+                                                                       : MEMBER_FATE_OPEN;
+}
