@@ -226,7 +226,7 @@
 #define UNCOMMITTED_SHARE          2
 #define UNCOMMITTED_LOG_SHARE      2
 #define UNCOMMITTED_FOLLOWER_SLACK 2
-#define UNCOMMITTED_BYTES_MAX ((uint64_t)(32 * MIB))
+#define UNCOMMITTED_BYTES_MAX      ((uint64_t)(32 * MIB))
 ASSERT_STATIC(3 * UNCOMMITTED_BYTES_MAX / 2 <= WAL_CHECKPOINT_BYTES_MAX, "it fits a checkpoint");
 
 /* The embedded log's defaults, and what its options may be. */

@@ -141,9 +141,25 @@ static bool checkpoint_flush(struct shard *shard)
     return !shard->checkpoint_next;
 }
 
+/* Return the batches of @chunk that a row up to @target carries, from *@offset on, and move it. */
+static struct bytes cached_part(const struct cache_chunk *chunk, int64_t target, int64_t *offset)
+{
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+    ASSERT(*offset >= 0);
+
+    bool is_in = *offset < target && chunk->bytes_used > 0 && *offset >= chunk->offset_first &&
+                 *offset < chunk->offset_end;
+    if (!is_in) {
+        return (struct bytes){0};
+    }
+    struct cache_place place = {0};
+    struct bytes part = cache_chunk_part(chunk, *offset, target, &place);
+    *offset = place.offset;
+    return part;
+}
+
 /* Copy the batches that the row of @partition carries to @data, unless it is NULL; return their
- * bytes.
- */
+ * bytes. */
 static size_t cached_walk(const struct partition *partition, uint8_t *data)
 {
     ASSERT(partition->checkpoint_target <= partition->offset_end);
@@ -152,18 +168,11 @@ static size_t cached_walk(const struct partition *partition, uint8_t *data)
     int64_t offset = partition->offset_synced;
     size_t bytes = 0;
     for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
-        bool is_in = offset < partition->checkpoint_target && chunk->bytes_used > 0 &&
-                     offset >= chunk->offset_first && offset < chunk->offset_end;
-        if (is_in) {
-            struct cache_place place = {0};
-            struct bytes part =
-                cache_chunk_part(chunk, offset, partition->checkpoint_target, &place);
-            if (data) {
-                memcpy(data + bytes, part.data, part.count);
-            }
-            bytes += part.count;
-            offset = place.offset;
+        struct bytes part = cached_part(chunk, partition->checkpoint_target, &offset);
+        if (data && part.count > 0) {
+            memcpy(data + bytes, part.data, part.count);
         }
+        bytes += part.count;
     }
     ASSERT(offset >= partition->checkpoint_target); /* SHD-1 */
     return bytes;

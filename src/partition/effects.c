@@ -13,8 +13,8 @@
  *      step:  [promise] [cut] [append a b c] [commit 70] [send]
  *                                  ^ no room for b: the rest is [append b c] [commit 70] [send]
  *
- * Only what is committed can leave the cache, so an append that waits takes from the commit behind it
- * as much as is here already: else a follower far behind would wait for room that only this very
+ * Only what is committed can leave the cache, so an append that waits takes from the commit behind
+ * it as much as is here already: else a follower far behind would wait for room that only this very
  * commit makes.
  */
 #include <inttypes.h>
@@ -32,8 +32,9 @@ void member_send(struct member *member,
     ASSERT(number >= 0 && number < REPLICA_PEERS_MAX);
 
     const struct quorum_member *to = replica_peer(&member->replica, number);
-    const struct member_letter letter = {
-        .envelope = member->replica.self, .message = *message, .batches = batches};
+    const struct member_letter letter = {.envelope = member->replica.self,
+                                         .message = *message,
+                                         .batches = batches};
     if (!member->is_stopping) {
         member->options.send(member->options.ctx, to, &letter);
     }
@@ -150,8 +151,8 @@ static void commit_early(struct member *member)
         const struct replica_effect *effect = &member->rest[index];
         if (effect->kind == REPLICA_EFFECT_COMMIT) {
             int64_t end = partition->offset_end;
-            enum pyr_err err = partition_commit_to(
-                partition, effect->offset < end ? effect->offset : end, NULL);
+            enum pyr_err err =
+                partition_commit_to(partition, effect->offset < end ? effect->offset : end, NULL);
             ASSERT(err == PYR_OK);
         }
     }
@@ -244,6 +245,5 @@ bool effects_allow_durable(const struct member *member)
     ASSERT(member->rest_count <= MEMBER_REST_MAX);
 
     /* MEM-2: what an append leaves out is not in the log; what a cut leaves in, is. */
-    return !member_waits(member) ||
-           member->rest[member->rest_first].kind == REPLICA_EFFECT_APPEND;
+    return !member_waits(member) || member->rest[member->rest_first].kind == REPLICA_EFFECT_APPEND;
 }

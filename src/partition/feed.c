@@ -2,9 +2,9 @@
 /*
  * partition/feed - from the leader's log to a follower: out of the cache, or out of a segment.
  *
- * What was appended lately is in the cache, and goes out at once. A follower that is behind gets what
- * the cache has no more from the segments: a job reads it, so that the shard does not wait for a
- * disk, and the letter goes when the job is done, if this still leads. One read a follower at a
+ * What was appended lately is in the cache, and goes out at once. A follower that is behind gets
+ * what the cache has no more from the segments: a job reads it, so that the shard does not wait for
+ * a disk, and the letter goes when the job is done, if this still leads. One read a follower at a
  * time; its buffer lives as long as the read.
  *
  *      BATCHES from 4711 --> in the cache?  yes: send, SENT is told at the next turn
@@ -21,7 +21,7 @@
 #include "segment/read.h"
 
 enum {
-    FEED_BYTES_MAX = 1 << 20,       /* Of one letter, but for one batch that is larger. */
+    FEED_BYTES_MAX = 1 << 20,     /* Of one letter, but for one batch that is larger. */
     FEED_READ_BYTES = 256 * 1024, /* Of one read. */
 };
 
@@ -238,8 +238,7 @@ static void read_end(struct member *member, int32_t number)
         }
     } else if (read->err == PYR_OK && read->run.data.count > 0) {
         feed_send(member, number, message, read->run.data, read->run.offset_next);
-    } else if (!is_small ||
-               read_begin(member, number, message, read->run.bytes_needed) != PYR_OK) {
+    } else if (!is_small || read_begin(member, number, message, read->run.bytes_needed) != PYR_OK) {
         member->counts.segment_read_errors++;
         feed_sent(member, number, message, place, 0);
     }

@@ -4,15 +4,15 @@
  *
  * An append gives a batch its offset and epoch; a follower takes both from the leader, and so must
  * look first. What a message brings is looked at as a whole, before anybody acts on what it says
- * (partition_follow_check): each batch is good by its own checksum, they follow each other, and they
- * are of the epoch and end where the message says. What is taken begins where the log ends, and its
- * epoch is not above the promise and not below that of the batch before (PAR-8).
+ * (partition_follow_check): each batch is good by its own checksum, they follow each other, and
+ * they are of the epoch and end where the message says. What is taken begins where the log ends,
+ * and its epoch is not above the promise and not below that of the batch before (PAR-8).
  *
  *      log      |... 40 epoch 3|
  *      batches                 |40 epoch 5|52 epoch 5|60 epoch 5|
  *
- * They are taken one by one, each with its own journal entry, so that where there is no room for the
- * next one, those before it stand.
+ * They are taken one by one, each with its own journal entry, so that where there is no room for
+ * the next one, those before it stand.
  *
  * When you change what an append leaves behind (append.c), also change this.
  */
@@ -83,8 +83,8 @@ enum pyr_err partition_follow_check(const struct partition *partition,
     }
     if (offset != stretch->offset_end || batches.count > 0) {
         return err_set(reterr, PYR_ERR_INVALID,
-                       "log '%s': a leader's batches end at offset %" PRId64
-                       " where %" PRId64 " was told",
+                       "log '%s': a leader's batches end at offset %" PRId64 " where %" PRId64
+                       " was told",
                        partition->name, offset, stretch->offset_end);
     }
     return PYR_OK;
@@ -103,7 +103,8 @@ static enum pyr_err follow_take(struct partition *partition,
 
     struct shard *shard = partition->shard;
     size_t room_bytes = 0;
-    enum pyr_err err = append_room_check(partition, batch.count, UNCOMMITTED_FOLLOWER_SLACK, reterr);
+    enum pyr_err err =
+        append_room_check(partition, batch.count, UNCOMMITTED_FOLLOWER_SLACK, reterr);
     if (err != PYR_OK) {
         return err;
     }

@@ -48,26 +48,51 @@ static void rows_grow(struct member *member)
     }
 }
 
-/* Add the epochs of what only the cache has. */
-static void table_add_cached(const struct partition *partition, struct epoch_table *table)
+/* Read the header of the batch at *@position of @chunk and move behind it; false at its end. */
+static bool chunk_next(const struct cache_chunk *chunk,
+                       size_t *position,
+                       struct batch_header *ret_header)
 {
-    ASSERT(table->offset_end == partition->offset_written);
-    ASSERT(partition->offset_written <= partition->offset_end);
+    ASSERT(*position <= chunk->bytes_used);
 
-    for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
-        size_t position = 0;
-        while (position < chunk->bytes_used) {
-            struct batch_header header;
-            struct bytes rest = {chunk->data + position, chunk->bytes_used - position};
-            enum pyr_err err = batch_header_read(rest, &header, NULL);
-            ASSERT(err == PYR_OK);
-            position += header.bytes;
-            if (header.base_offset >= table->offset_end) {
-                epochs_append(table, header.epoch, batch_offset_end(&header));
-            }
+    if (*position == chunk->bytes_used) {
+        return false;
+    }
+    struct bytes rest = {chunk->data + *position, chunk->bytes_used - *position};
+    enum pyr_err err = batch_header_read(rest, ret_header, NULL);
+    ASSERT(err == PYR_OK);
+    *position += ret_header->bytes;
+    return true;
+}
+
+/* Add the epochs of the batches of @chunk that segments do not have. */
+static void table_add_chunk(struct epoch_table *table, const struct cache_chunk *chunk)
+{
+    ASSERT(table->count <= table->count_max);
+
+    size_t position = 0;
+    struct batch_header header;
+    while (chunk_next(chunk, &position, &header)) {
+        if (header.base_offset >= table->offset_end) {
+            epochs_append(table, header.epoch, batch_offset_end(&header));
         }
     }
-    ASSERT(table->offset_end == partition->offset_end); /* MEM-1 */
+}
+
+/* Return how often the epoch changes in @chunk. */
+static uint32_t chunk_epochs(const struct cache_chunk *chunk)
+{
+    ASSERT(chunk->bytes_written <= chunk->bytes_used);
+
+    uint32_t count = 0;
+    size_t position = 0;
+    int32_t epoch = -1;
+    struct batch_header header;
+    while (chunk_next(chunk, &position, &header)) {
+        count += header.epoch != epoch;
+        epoch = header.epoch;
+    }
+    return count;
 }
 
 /* Return how many rows the table of @partition may need at first. */
@@ -77,18 +102,8 @@ static uint32_t table_count(const struct partition *partition)
 
     size_t count = 0;
     (void)segment_log_epochs(partition->segments, &count);
-    int32_t epoch = -1;
     for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
-        size_t position = 0;
-        while (position < chunk->bytes_used) {
-            struct batch_header header;
-            struct bytes rest = {chunk->data + position, chunk->bytes_used - position};
-            enum pyr_err err = batch_header_read(rest, &header, NULL);
-            ASSERT(err == PYR_OK);
-            position += header.bytes;
-            count += header.epoch != epoch;
-            epoch = header.epoch;
-        }
+        count += chunk_epochs(chunk);
     }
     return (uint32_t)count + ROWS_FIRST;
 }
@@ -106,7 +121,10 @@ static void table_fill(const struct partition *partition, struct epoch_table *ta
     }
     table->count = (uint32_t)count;
     table->offset_end = partition->offset_written;
-    table_add_cached(partition, table);
+    for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
+        table_add_chunk(table, chunk);
+    }
+    ASSERT(table->offset_end == partition->offset_end); /* MEM-1 */
 }
 
 /* -- Opening and closing -- */
@@ -295,11 +313,11 @@ static bool tell_durable(struct member *member)
     if (!is_news || !effects_allow_durable(member)) {
         return false;
     }
-    member_tell(
-        member,
-        (struct replica_event){
-            .kind = REPLICA_EVENT_DURABLE, .offset_end = durable, .epoch = promise},
-        (struct bytes){0});
+    member_tell(member,
+                (struct replica_event){.kind = REPLICA_EVENT_DURABLE,
+                                       .offset_end = durable,
+                                       .epoch = promise},
+                (struct bytes){0});
     return true;
 }
 
@@ -309,8 +327,7 @@ static bool tell_appended(struct member *member)
     int64_t offset_end = member->partition->offset_end;
     ASSERT(member->partition->offset_committed <= offset_end);
 
-    if (member->replica.role != REPLICA_LEADER ||
-        offset_end == member->replica.epochs.offset_end) {
+    if (member->replica.role != REPLICA_LEADER || offset_end == member->replica.epochs.offset_end) {
         return false;
     }
     member_tell(member,
@@ -337,8 +354,7 @@ static void member_go_on(struct member *member)
     ASSERT(member->partition->is_replicated);
 
     bool is_news = true;
-    while (is_news && member->failure.code == PYR_OK &&
-           member->replica.role != REPLICA_STOPPED) {
+    while (is_news && member->failure.code == PYR_OK && member->replica.role != REPLICA_STOPPED) {
         if (member_waits(member)) {
             effects_resume(member);
         }
@@ -360,7 +376,8 @@ void member_step(struct member *member)
     ASSERT(member->partition);
 
     struct pyr_error error;
-    if (member->failure.code == PYR_OK && shard_health(member->partition->shard, &error) != PYR_OK) {
+    if (member->failure.code == PYR_OK &&
+        shard_health(member->partition->shard, &error) != PYR_OK) {
         member_fail(member, &error);
     }
     if (member->failure.code == PYR_OK && !member->is_stopping) {
@@ -385,7 +402,8 @@ static enum pyr_err letter_check(const struct member *member,
 {
     const struct replica_batches *said = &letter->message.as.batches;
     ASSERT(member->partition);
-    bool has_batches = letter->message.kind == REPLICA_APPEND && said->offset_end > said->before.end;
+    bool has_batches =
+        letter->message.kind == REPLICA_APPEND && said->offset_end > said->before.end;
     if (!has_batches) {
         return letter->batches.count == 0
                    ? PYR_OK

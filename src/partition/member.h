@@ -15,10 +15,10 @@
  * each way: effects.c (from the core to the log), feed.c (from the log to the followers), propose.c
  * (appends of a leader, and their fate), member.c (what is due).
  *
- * The log may have no room just now, when an effect wants it: the cache or the journal is full. Then
- * the rest of the effects waits, and with it everything but the news of what became durable: no
- * letter is taken, no time is told, until a step finds room. What waits is bounded: the rest of one
- * step, and the batches of one letter.
+ * The log may have no room just now, when an effect wants it: the cache or the journal is full.
+ * Then the rest of the effects waits, and with it everything but the news of what became durable:
+ * no letter is taken, no time is told, until a step finds room. What waits is bounded: the rest of
+ * one step, and the batches of one letter.
  *
  * Life: member_open -> member_step after each shard_step -> member_close, before the shard's close.
  *
@@ -151,8 +151,8 @@ enum member_fate member_fate(const struct member *member, const struct member_pr
 /** Return whether @member leads, and the epoch: then its beats go to all others. */
 bool member_leads(const struct member *member, int32_t *ret_epoch);
 
-/** Note a beat of @from, the leader of @epoch, which is committed up to @committed. Return whether it
- * is to be answered: it confirms the lease of that leader. */
+/** Note a beat of @from, the leader of @epoch, which is committed up to @committed. Return whether
+ * it is to be answered: it confirms the lease of that leader. */
 bool member_heard(struct member *member,
                   const struct quorum_member *from,
                   int32_t epoch,

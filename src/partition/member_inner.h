@@ -21,7 +21,7 @@ struct member_feed {
     int32_t epoch;            /* with these. */
     int64_t offset_end;
     uint64_t bytes;
-    struct feed_read *read; /* From a segment, under way or done; else NULL. */
+    struct feed_read *read;      /* From a segment, under way or done; else NULL. */
     struct replica_message next; /* Wanted behind it, of a newer epoch; or NONE. */
 };
 

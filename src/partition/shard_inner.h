@@ -144,7 +144,8 @@ int64_t flush_end(const struct partition *partition);
 uint32_t append_commit_lag(const struct partition *partition, int64_t offset);
 
 /** Refuse more of a replicated log, with PYR_ERR_BUSY, when too much of it or of all waits in
- * memory: what is not committed can only be kept there and in the journal. */
+ * memory: what is not committed can only be kept there and in the journal. A leader has a @slack of
+ * 1, a follower more, so that it can take all that its leader may have. */
 MUST_CHECK enum pyr_err append_room_check(struct partition *partition,
                                           size_t bytes,
                                           uint64_t slack,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A shard and its logs on a virtual disk: partition/append.c, partition/commit.c, partition/read.c,
- * partition/flush.c, partition/work.c, partition/checkpoint.c, partition/shard.c, partition/open.c,
- * partition/recovery.c and partition/strangers.c.
+ * partition/flush.c, partition/dirty.c, partition/work.c, partition/checkpoint.c,
+ * partition/shard.c, partition/open.c, partition/recovery.c and partition/strangers.c.
  *
  * The records are numbered (fault/shard_case.h), so that a wrong one is seen. What a crash may do
  * to all of this stands in test/fault.
