@@ -54,6 +54,7 @@ static bool chunk_next(const struct cache_chunk *chunk,
                        struct batch_header *ret_header)
 {
     ASSERT(*position <= chunk->bytes_used);
+    ASSERT(ret_header);
 
     if (*position == chunk->bytes_used) {
         return false;
@@ -83,6 +84,7 @@ static void table_add_chunk(struct epoch_table *table, const struct cache_chunk 
 static uint32_t chunk_epochs(const struct cache_chunk *chunk)
 {
     ASSERT(chunk->bytes_written <= chunk->bytes_used);
+    ASSERT(chunk->bytes_used <= chunk->bytes_max);
 
     uint32_t count = 0;
     size_t position = 0;
@@ -235,6 +237,7 @@ enum pyr_err member_open(struct partition *partition,
 void member_stop(struct member *member)
 {
     ASSERT(member->partition);
+    ASSERT(member->reads <= REPLICA_PEERS_MAX);
 
     member->is_stopping = true;
     io_timer_stop(member->partition->shard->loop, &member->timer);
@@ -243,6 +246,7 @@ void member_stop(struct member *member)
 bool member_is_quiet(const struct member *member)
 {
     ASSERT(member->partition);
+    ASSERT(member->reads <= REPLICA_PEERS_MAX);
 
     return member->reads == 0;
 }
