@@ -234,6 +234,7 @@ void shard_disk_full(struct shard *shard, const struct pyr_error *error)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
     ASSERT(error);
 
+    shard->disk_full_ns = shard->is_disk_full ? shard->disk_full_ns : io_now_mono_ns(shard->io);
     shard->is_disk_full = true;
     wal_set_frugal(shard->wal, true); /* What is freed is for the segments: they free journal. */
     shard->disk_retry_ns = io_now_mono_ns(shard->io) + DISK_FULL_RETRY_NS;

@@ -257,6 +257,7 @@ void member_close(struct member *member)
         return;
     }
     ASSERT(member_is_quiet(member));
+    ASSERT(!member->asking); /* Whoever reads gives that up before. */
     member_stop(member);
     while (feed_tell(member)) { /* What was read and not sent gives its memory back. */
     }
@@ -348,7 +349,10 @@ static bool tell_time(struct member *member)
     if (io_now_mono_ns(member->partition->shard->io) < deadline_ns) {
         return false;
     }
-    member_tell(member, (struct replica_event){.kind = REPLICA_EVENT_TIME}, (struct bytes){0});
+    member_tell(member,
+                (struct replica_event){.kind = REPLICA_EVENT_TIME,
+                                       .waiting_ns = shard_waiting_ns(member->partition->shard)},
+                (struct bytes){0});
     return replica_deadline_ns(&member->replica) != deadline_ns;
 }
 
@@ -442,6 +446,7 @@ enum pyr_err member_receive(struct member *member,
         member->counts.letters_bad++;
         return err;
     }
+    member_read_answer(member, letter);
     member_tell(member,
                 (struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
                                        .from = &letter->envelope,

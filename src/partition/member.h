@@ -36,6 +36,7 @@
 #define PARTITION_MEMBER_H
 
 #include "partition/partition.h"
+#include "replication/reads.h"
 #include "replication/replica.h"
 
 struct member;
@@ -169,6 +170,37 @@ void member_hand_over(struct member *member, const struct quorum_member *to);
 
 /** Return whether a linearizable read may be answered from here now. */
 bool member_lease_holds(const struct member *member);
+
+/* -- Linearizable reads --
+ *
+ * Three ways to read up to a point below which nothing is missing that was committed before the
+ * read began: at the leader under its lease, checked again after the value was read; at the leader
+ * behind a barrier, a round of beats sent after the read began; at any member by asking R of them.
+ * Then the log is read as ever, up to the commit point. */
+
+/** Return whether a round of beats that was sent at or after @since_ns, of the own clock, has shown
+ * that no other leads: what was committed before @since_ns is committed here. */
+bool member_barrier_holds(const struct member *member, uint64_t since_ns);
+
+/* A quorum read, the caller's. Not to be moved while it is under way. */
+struct member_read {
+    struct quorum_read inner;
+    struct member_read *next; /* Of the member's. */
+    uint64_t asked_ns;
+};
+
+/** Begin @read at @member, and ask. It is under way until member_read_end. PYR_ERR_UNSUPPORTED: the
+ * quorums of the log do not meet; PYR_ERR_FAILED. */
+MUST_CHECK enum pyr_err member_read_begin(struct member *member,
+                                          struct member_read *read,
+                                          struct pyr_error *reterr);
+
+/** Return how far @read is, asking again who has been silent for too long. READS_DONE: what is
+ * committed now may be read. */
+enum reads_state member_read_step(struct member *member, struct member_read *read);
+
+/** Give @read up, or end it. */
+void member_read_end(struct member *member, struct member_read *read);
 
 /* -- Looking -- */
 

@@ -45,7 +45,9 @@ struct member {
     uint8_t *held; /* Batches of the letter that the rest is of, or NULL. */
     struct bytes held_left;
 
-    uint32_t reads; /* Under way. */
+    uint32_t reads;             /* Of segments, under way. */
+    struct member_read *asking; /* Quorum reads under way. */
+    uint64_t questions;         /* Asked so far. */
     struct member_feed feeds[REPLICA_PEERS_MAX];
 };
 
@@ -90,5 +92,10 @@ void feed_begin(struct member *member, const struct replica_effect *effect);
 
 /** Tell the core of one sending that is done; false if there is none. */
 bool feed_tell(struct member *member);
+
+/* -- member_read.c -- */
+
+/** Give @letter to the quorum reads under way, if it answers one. */
+void member_read_answer(struct member *member, const struct member_letter *letter);
 
 #endif /* PARTITION_MEMBER_INNER_H */

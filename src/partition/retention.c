@@ -30,6 +30,11 @@ enum pyr_err partition_delete_before(struct partition *partition,
     if (err != PYR_OK) {
         return err;
     }
+    if (partition->is_replicated) {
+        return err_set(reterr, PYR_ERR_UNSUPPORTED,
+                       "log '%s': a replica does not move the start of its log alone",
+                       partition->name);
+    }
     if (offset > partition->offset_committed) {
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "log '%s': offset %" PRId64 " is past the committed end %" PRId64,

@@ -36,6 +36,9 @@ void shard_pending_push(struct shard *shard,
     ASSERT(shard->pending_count < SHARD_PENDING_MAX);
     ASSERT(position >= shard->position_end); /* SHD-2 */
 
+    if (shard->pending_count == 0 && partition->is_replicated) {
+        shard->pending_since_ns = io_now_mono_ns(shard->io);
+    }
     uint32_t slot = (shard->pending_first + shard->pending_count) % SHARD_PENDING_MAX;
     shard->pending[slot] =
         (struct partition_pending){partition, position, offset_end, partition->epoch};
@@ -53,6 +56,7 @@ static void pending_pop_durable(struct shard *shard)
     uint64_t durable = wal_durable_position(shard->wal);
     shard->progress += durable != shard->durable_seen; /* A gather buffer is free again. */
     shard->durable_seen = durable;
+    uint32_t count = shard->pending_count;
     while (shard->pending_count > 0) {
         const struct partition_pending *row = &shard->pending[shard->pending_first];
         if (row->position > durable) {
@@ -66,6 +70,19 @@ static void pending_pop_durable(struct shard *shard)
         shard->pending_count--;
         shard->progress++;
     }
+    if (shard->pending_count < count) {
+        shard->pending_since_ns = io_now_mono_ns(shard->io);
+    }
+}
+
+uint64_t shard_waiting_ns(const struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    uint64_t now_ns = io_now_mono_ns(shard->io);
+    uint64_t waiting_ns = shard->pending_count > 0 ? now_ns - shard->pending_since_ns : 0;
+    uint64_t full_ns = shard->is_disk_full ? now_ns - shard->disk_full_ns : 0;
+    return waiting_ns > full_ns ? waiting_ns : full_ns;
 }
 
 /* -- Health -- */

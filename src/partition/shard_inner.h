@@ -73,6 +73,8 @@ struct shard {
     struct partition_pending *pending;
     uint32_t pending_first;
     uint32_t pending_count;
+    uint64_t
+        pending_since_ns; /* Since when the journal owes the oldest: that, or the last one paid. */
 
     uint64_t position_end; /* Journal position behind the last append. */
     uint64_t progress;
@@ -112,8 +114,9 @@ struct shard {
     uint64_t idle_position; /* `position_end` at the last look. */
     bool wants_look;        /* The next one is to come as soon as it may. */
 
-    bool is_disk_full; /* Appends are refused until a write to a segment, or a checkpoint, goes
-                          through again. */
+    uint64_t disk_full_ns; /* Since when. */
+    bool is_disk_full;     /* Appends are refused until a write to a segment, or a checkpoint, goes
+                              through again. */
     char disk_full_reason[256];
     uint64_t disk_retry_ns;
 
@@ -127,6 +130,10 @@ void shard_pending_push(struct shard *shard,
                         struct partition *partition,
                         uint64_t position,
                         int64_t offset_end);
+
+/** Return how long the disk has kept appends waiting: a flush of the journal, or room for segments.
+ */
+uint64_t shard_waiting_ns(const struct shard *shard);
 
 /** Note that @partition has unwritten bytes that may be written. */
 void shard_dirty(struct shard *shard, struct partition *partition);

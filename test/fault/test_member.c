@@ -3,10 +3,10 @@
  * Members of a replicated log, each with a real shard on a simulated disk of its own, and letters
  * carried by hand between them.
  *
- * This covers partition/member.c, partition/effects.c, partition/feed.c and partition/propose.c:
- * what the core decides is really done to the log, and what becomes of the log is really told. What
- * a network and crashes do to it is the simulator's business (test/sim); here each way is walked
- * once, on purpose.
+ * This covers partition/member.c, partition/effects.c, partition/feed.c, partition/propose.c and
+ * partition/member_read.c: what the core decides is really done to the log, and what becomes of the
+ * log is really told. What a network and crashes do to it is the simulator's business (test/sim);
+ * here each way is walked once, on purpose.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -466,6 +466,63 @@ TEST(member, waits_for_room_and_goes_on)
     (void)printf("# waited %" PRIu64 " times\n", waits);
     CHECK_INT(member_fate(nodes[lead].member, &proposal), MEMBER_FATE_COMMITTED);
     logs_check();
+    cluster_end();
+}
+
+/* A read at a follower sees what was acknowledged before it began, also right after a failover, and
+ * says nothing while a quorum is out of reach. */
+TEST(member, reads_by_quorum_at_a_follower)
+{
+    cluster_begin(2, 0);
+    int lead = leader_wait();
+    int other = (lead + 1) % NODES;
+    struct member_proposal proposal = {0};
+    struct member_read read;
+    assert_int_equal(append(lead, 1, &proposal), PYR_OK);
+    while (member_fate(nodes[lead].member, &proposal) == MEMBER_FATE_OPEN) {
+        cluster_turn();
+    }
+
+    assert_int_equal(member_read_begin(nodes[other].member, &read, NULL), PYR_OK);
+    CHECK_INT(member_read_step(nodes[other].member, &read), READS_ASKING);
+    while (member_read_step(nodes[other].member, &read) != READS_DONE) {
+        cluster_turn();
+    }
+    member_read_end(nodes[other].member, &read);
+
+    CHECK(nodes[other].log->offset_committed >= proposal.offset_end);
+    nodes[lead].is_cut = true;
+    nodes[(lead + 2) % NODES].is_cut = true;
+    assert_int_equal(member_read_begin(nodes[other].member, &read, NULL), PYR_OK);
+    for (int turn = 0; turn < 200; turn++) {
+        cluster_turn();
+        CHECK_INT(member_read_step(nodes[other].member, &read), READS_ASKING);
+    }
+    member_read_end(nodes[other].member, &read);
+    cluster_end();
+}
+
+/* Without a clock: a round of beats sent after the read began says that it still leads; one who is
+ * cut off never gets it. */
+TEST(member, reads_behind_a_barrier)
+{
+    cluster_begin(2, 0);
+    int lead = leader_wait();
+    level_wait();
+    uint64_t since_ns = io_now_mono_ns(nodes[lead].life.io);
+
+    CHECK(!member_barrier_holds(nodes[lead].member, since_ns + 1));
+    for (int turn = 0; turn < 50; turn++) {
+        cluster_turn();
+    }
+    CHECK(member_barrier_holds(nodes[lead].member, since_ns + 1));
+
+    nodes[lead].is_cut = true;
+    since_ns = io_now_mono_ns(nodes[lead].life.io);
+    for (int turn = 0; turn < 500; turn++) {
+        cluster_turn();
+        CHECK(!member_barrier_holds(nodes[lead].member, since_ns + 1));
+    }
     cluster_end();
 }
 
