@@ -17,7 +17,7 @@
 #include "quorum/epoch.h"
 #include "replication/replica.h"
 
-enum { REPLICAS = 3, EPOCH_ROWS = 4, ROUND_STEPS = 1000, WAITS = 256 };
+enum { REPLICAS = 3, EPOCH_ROWS = 4, ROUND_STEPS = 1000, WAITS = 32 };
 
 #define TIMEOUT_NS UINT64_C(1000000000)
 
@@ -65,13 +65,15 @@ static void trio_begin(struct trio *trio)
     }
 }
 
+/* What the kind of event does not use stays as it was: nobody reads it. */
 static struct waiting *wait_push(struct trio *trio, int32_t number, enum replica_event_kind kind)
 {
     ASSERT(trio->wait_end - trio->wait_first < WAITS);
 
     struct waiting *waiting = &trio->waits[trio->wait_end++ % WAITS];
     waiting->number = number;
-    waiting->event = (struct replica_event){.kind = kind, .now_ns = trio->now_ns};
+    waiting->event.kind = kind;
+    waiting->event.now_ns = trio->now_ns;
     return waiting;
 }
 
@@ -88,12 +90,14 @@ static void append_push(struct trio *trio, int32_t number)
 {
     struct waiting *waiting = wait_push(trio, number, REPLICA_EVENT_APPENDED);
     waiting->event.offset_end = trio->replicas[number].epochs.offset_end + 1;
+    waiting->event.epoch = trio->replicas[number].promise;
 }
 
 static void message_push(struct trio *trio, int32_t number, const struct replica_effect *effect)
 {
     struct waiting *waiting = wait_push(trio, effect->member, REPLICA_EVENT_MESSAGE);
     waiting->event.from = &trio->replicas[number].self;
+    waiting->event.message = &waiting->message;
     waiting->message = effect->message;
 }
 
@@ -133,7 +137,6 @@ static void settle(struct trio *trio)
     while (trio->wait_first < trio->wait_end) {
         struct waiting *waiting = &trio->waits[trio->wait_first % WAITS];
         struct replica *replica = &trio->replicas[waiting->number];
-        waiting->event.message = &waiting->message;
         replica_step(replica, &waiting->event);
         trio->wait_first++;
         if (waiting->event.kind == REPLICA_EVENT_APPENDED) {

@@ -55,6 +55,21 @@ int64_t quorum_settled_end(const struct quorum_set *set, const int64_t *durable_
     return lowest;
 }
 
+/* Return whether W voters of the first configuration have more than @commit_end: seldom, and
+ * cheaper to see than how much more. */
+static bool may_move(const struct quorum_set *set, const int64_t *durable_ends, int64_t commit_end)
+{
+    const struct quorum_half *half = &set->halves[0];
+    ASSERT(half->write_quorum >= 1);
+    ASSERT(durable_ends);
+
+    int32_t further = 0;
+    for (int32_t voter = 0; voter < half->voter_count; voter++) {
+        further += durable_ends[half->members[voter]] > commit_end;
+    }
+    return further >= half->write_quorum;
+}
+
 int64_t quorum_commit_end(const struct quorum_set *set,
                           const int64_t *durable_ends,
                           int64_t own_first,
@@ -63,6 +78,9 @@ int64_t quorum_commit_end(const struct quorum_set *set,
     ASSERT(own_first >= 0);
     ASSERT(commit_end >= 0);
 
+    if (!may_move(set, durable_ends, commit_end)) {
+        return commit_end;
+    }
     int64_t durable_end = quorum_durable_end(set, durable_ends);
     bool is_own = durable_end > own_first || MUTANT(commit_counts_old_epoch);
     if (!is_own || durable_end <= commit_end) {

@@ -9,14 +9,6 @@
 #include "base/assert.h"
 #include "quorum/epoch.h"
 
-bool quorum_member_equal(const struct quorum_member *left, const struct quorum_member *right)
-{
-    ASSERT(left);
-    ASSERT(right);
-    return node_id_equal(left->node, right->node) &&
-           storage_id_equal(&left->storage, &right->storage);
-}
-
 /* Check one member by itself; @role is what it is called. */
 static enum pyr_err check_member(const struct quorum_member *member,
                                  const char *role,

@@ -47,7 +47,12 @@ struct quorum_config {
 };
 
 /** Return whether @left and @right are the same replica: node and storage. */
-bool quorum_member_equal(const struct quorum_member *left, const struct quorum_member *right);
+static inline bool quorum_member_equal(const struct quorum_member *left,
+                                       const struct quorum_member *right)
+{
+    return node_id_equal(left->node, right->node) &&
+           storage_id_equal(&left->storage, &right->storage);
+}
 
 /**
  * Check that @config can be used, and say what is wrong if not. Borrows.

@@ -4,7 +4,6 @@
  */
 #include "quorum/set.h"
 
-#include "base/assert.h"
 #include "base/mutant.h"
 
 ASSERT_STATIC(QUORUM_MEMBERS_MAX <= UINT8_MAX, "a member's number fits into a byte");
@@ -70,20 +69,6 @@ void quorum_set_init(struct quorum_set *set,
     }
     ASSERT(set->half_count == (next ? 2 : 1)); /* QUO-7 */
     ASSERT(set->member_count >= config->rules.voter_count);
-}
-
-int32_t quorum_set_find(const struct quorum_set *set, const struct quorum_member *member)
-{
-    ASSERT(set);
-    ASSERT(member);
-    ASSERT(set->member_count <= QUORUM_MEMBERS_MAX);
-
-    for (int32_t number = 0; number < set->member_count; number++) {
-        if (quorum_member_equal(&set->members[number], member)) {
-            return number;
-        }
-    }
-    return QUORUM_NO_MEMBER;
 }
 
 bool quorum_set_reads_allowed(const struct quorum_set *set)

@@ -38,6 +38,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "quorum/config.h"
 
@@ -72,7 +73,18 @@ void quorum_set_init(struct quorum_set *set,
                      const struct quorum_config *next);
 
 /** Return the number of @member in @set, or QUORUM_NO_MEMBER if it is no voter. */
-int32_t quorum_set_find(const struct quorum_set *set, const struct quorum_member *member);
+static inline int32_t quorum_set_find(const struct quorum_set *set,
+                                      const struct quorum_member *member)
+{
+    ASSERT(set->member_count <= QUORUM_MEMBERS_MAX);
+
+    for (int32_t number = 0; number < set->member_count; number++) {
+        if (quorum_member_equal(&set->members[number], member)) {
+            return number;
+        }
+    }
+    return QUORUM_NO_MEMBER;
+}
 
 /** Return whether quorum reads are served: both configurations must allow them. */
 bool quorum_set_reads_allowed(const struct quorum_set *set);

@@ -25,7 +25,7 @@ static uint32_t row_of(const struct epoch_table *table, int64_t offset)
     return index == 0 ? table->count : index - 1;
 }
 
-int32_t epochs_before(const struct epoch_table *table, int64_t offset_end)
+int32_t epochs_before_any(const struct epoch_table *table, int64_t offset_end)
 {
     table_check(table);
 
@@ -37,14 +37,6 @@ int32_t epochs_before(const struct epoch_table *table, int64_t offset_end)
     uint32_t index = row_of(table, offset_end - 1);
     ASSERT(index < table->count);
     return table->rows[index].epoch;
-}
-
-struct quorum_position epochs_position(const struct epoch_table *table)
-{
-    table_check(table);
-
-    int32_t epoch = table->count > 0 ? table->rows[table->count - 1].epoch : EPOCH_NONE;
-    return (struct quorum_position){epoch, table->offset_end};
 }
 
 void epochs_append(struct epoch_table *table, int32_t epoch, int64_t offset_end)
@@ -91,7 +83,7 @@ void epochs_forget(struct epoch_table *table, int64_t offset_start)
     table->count -= gone;
 }
 
-struct quorum_position epochs_end_of(const struct epoch_table *table, int32_t epoch)
+struct quorum_position epochs_end_of_any(const struct epoch_table *table, int32_t epoch)
 {
     table_check(table);
 

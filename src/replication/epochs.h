@@ -43,12 +43,37 @@ struct epoch_table {
     int64_t offset_end; /* Of the log. */
 };
 
+/** As epochs_before, by looking through the table. */
+int32_t epochs_before_any(const struct epoch_table *table, int64_t offset_end);
+
+/** As epochs_end_of, by looking through the table. */
+struct quorum_position epochs_end_of_any(const struct epoch_table *table, int32_t epoch);
+
+/** Return the last stretch, NULL if there is none: that of nearly all questions, so that the two
+ * below look at it before they look at the others. */
+static inline const struct epoch_row *epochs_last(const struct epoch_table *table)
+{
+    ASSERT(table->count <= table->count_max);
+    return table->count > 0 ? &table->rows[table->count - 1] : NULL;
+}
+
 /** Return the epoch of the batch that holds the offset before @offset_end: EPOCH_NONE where the
  * table begins and past the log's end. */
-int32_t epochs_before(const struct epoch_table *table, int64_t offset_end);
+static inline int32_t epochs_before(const struct epoch_table *table, int64_t offset_end)
+{
+    ASSERT(offset_end >= 0);
+    const struct epoch_row *last = epochs_last(table);
+    bool is_last = last && offset_end > last->offset_start && offset_end <= table->offset_end;
+    return is_last ? last->epoch : epochs_before_any(table, offset_end);
+}
 
 /** Return where the log stands. */
-struct quorum_position epochs_position(const struct epoch_table *table);
+static inline struct quorum_position epochs_position(const struct epoch_table *table)
+{
+    const struct epoch_row *last = epochs_last(table);
+    ASSERT(!last || last->offset_start <= table->offset_end);
+    return (struct quorum_position){last ? last->epoch : EPOCH_NONE, table->offset_end};
+}
 
 /** Return whether another append can begin a row. */
 static inline bool epochs_has_room(const struct epoch_table *table)
@@ -72,7 +97,14 @@ void epochs_forget(struct epoch_table *table, int64_t offset_start);
  * the answer of a leader to a follower whose log ends in @epoch, and of a follower to a leader.
  * Epoch EPOCH_NONE and the start of the table if all its epochs are above.
  */
-struct quorum_position epochs_end_of(const struct epoch_table *table, int32_t epoch);
+static inline struct quorum_position epochs_end_of(const struct epoch_table *table, int32_t epoch)
+{
+    const struct epoch_row *last = epochs_last(table);
+    if (last && last->epoch <= epoch) {
+        return (struct quorum_position){last->epoch, table->offset_end};
+    }
+    return epochs_end_of_any(table, epoch);
+}
 
 /**
  * Return the offset at which to try next, below @tried, after a log that does not hold the batch

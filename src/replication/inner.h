@@ -13,16 +13,40 @@
 #include "quorum/lease.h"
 #include "replication/replica.h"
 
-/* -- replica.c -- */
+/* -- Effects -- */
 
 /** Add an effect to this step. Its message is not set. */
-struct replica_effect *effect_add(struct replica *replica, enum replica_effect_kind kind);
+static inline struct replica_effect *effect_add(struct replica *replica,
+                                                enum replica_effect_kind kind)
+{
+    ASSERT(replica->effect_count < REPLICA_EFFECTS_MAX);
+    ASSERT(replica->role != REPLICA_STOPPED);
+
+    struct replica_effect *effect = &replica->effects[replica->effect_count++];
+    effect->kind = kind;
+    effect->member = QUORUM_NO_MEMBER;
+    effect->epoch = EPOCH_NONE;
+    effect->offset = -1;
+    return effect;
+}
 
 /** Add a message of @kind about @epoch to @member, its body zeroed. */
-struct replica_message *effect_send(struct replica *replica,
-                                    int32_t member,
-                                    enum replica_message_kind kind,
-                                    int32_t epoch);
+static inline struct replica_message *effect_send(struct replica *replica,
+                                                  int32_t member,
+                                                  enum replica_message_kind kind,
+                                                  int32_t epoch)
+{
+    ASSERT(member >= 0 && member < replica->peer_count);
+    ASSERT(member != replica->peer);
+
+    struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_SEND);
+    effect->member = member;
+    effect->message =
+        (struct replica_message){.kind = kind, .epoch = epoch, .promise = replica->promise_durable};
+    return &effect->message;
+}
+
+/* -- replica.c -- */
 
 /** Raise the promise to @epoch, above it: whatever was led, stood for or owed under a lower one is
  * over. */
@@ -88,8 +112,9 @@ void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
 /** Begin to hand over. */
 void leader_hand_over(struct replica *replica, const struct replica_event *event);
 
-/** Commit what W voters have, and hand over if the successor is level. */
-void leader_advance(struct replica *replica);
+/** Commit what W voters have, now that @peer has more than before, and hand over if it is the
+ * successor and level. Only who has more than is committed can move the commit end. */
+void leader_matched(struct replica *replica, int32_t peer);
 
 /* -- progress.c -- */
 

@@ -50,20 +50,31 @@ void leader_begin(struct replica *replica, uint64_t now_ns)
     effect_add(replica, REPLICA_EFFECT_OPEN)->epoch = replica->promise;
 }
 
-void leader_advance(struct replica *replica)
+/* Tell the successor to stand, once, if it is level. */
+static void successor_tell(struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->successor != QUORUM_NO_MEMBER);
+
+    bool is_level = replica->matches[replica->successor] == replica->epochs.offset_end;
+    if (is_level && !replica->has_handed_over) {
+        replica->has_handed_over = true;
+        (void)effect_send(replica, replica->successor, REPLICA_HAND_OVER, replica->promise);
+    }
+}
+
+void leader_matched(struct replica *replica, int32_t peer)
 {
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(replica->opening <= replica->epochs.offset_end);
 
-    if (replica->opening >= 0) { /* RPL-6 */
+    bool may_commit = replica->opening >= 0 && replica->matches[peer] > replica->committed;
+    if (may_commit) { /* RPL-6 */
         replica_commit(replica, quorum_commit_end(&replica->set, replica->matches, replica->opening,
                                                   replica->committed));
     }
-    bool is_level = replica->successor != QUORUM_NO_MEMBER && !replica->has_handed_over &&
-                    replica->matches[replica->successor] == replica->epochs.offset_end;
-    if (is_level) {
-        replica->has_handed_over = true;
-        (void)effect_send(replica, replica->successor, REPLICA_HAND_OVER, replica->promise);
+    if (replica->successor == peer) {
+        successor_tell(replica);
     }
 }
 
@@ -85,10 +96,12 @@ void leader_durable(struct replica *replica)
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(replica->durable <= replica->epochs.offset_end);
 
-    if (replica->number != QUORUM_NO_MEMBER) {
+    bool moves =
+        replica->number != QUORUM_NO_MEMBER && replica->matches[replica->number] < replica->durable;
+    if (moves) {
         replica->matches[replica->number] = replica->durable;
+        leader_matched(replica, replica->number);
     }
-    leader_advance(replica);
 }
 
 static uint64_t reach_since_ns(struct replica *replica, uint64_t now_ns)
@@ -132,7 +145,7 @@ static void hand_over_begin(struct replica *replica, int32_t member, uint64_t no
 
     replica->successor = member;
     replica->patient_ns = now_ns;
-    leader_advance(replica);
+    successor_tell(replica);
 }
 
 void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)

@@ -161,6 +161,7 @@ static void answer_alike(struct replica *replica,
     if (answer->durable > replica->matches[member]) {
         replica->matches[member] = answer->durable;
         progress->moved_ns = now_ns;
+        leader_matched(replica, member);
     }
     while (progress->flight_count > 0 &&
            progress->flights[progress->flight_first].offset_end <= answer->durable) {
@@ -212,7 +213,6 @@ void progress_answer(struct replica *replica, const struct replica_event *event,
     }
     if (answer->outcome == REPLICA_OUTCOME_ALIKE) {
         answer_alike(replica, answer, member, event->now_ns);
-        leader_advance(replica);
     } else if (answer->outcome == REPLICA_OUTCOME_FORK) {
         answer_fork(replica, answer, member, event->now_ns);
     }

@@ -19,36 +19,6 @@ enum {
     LEASE_MARGIN = 8,
 };
 
-/* -- Effects -- */
-
-struct replica_effect *effect_add(struct replica *replica, enum replica_effect_kind kind)
-{
-    ASSERT(replica->effect_count < REPLICA_EFFECTS_MAX);
-    ASSERT(replica->role != REPLICA_STOPPED);
-
-    struct replica_effect *effect = &replica->effects[replica->effect_count++];
-    effect->kind = kind;
-    effect->member = QUORUM_NO_MEMBER;
-    effect->epoch = EPOCH_NONE;
-    effect->offset = -1;
-    return effect;
-}
-
-struct replica_message *effect_send(struct replica *replica,
-                                    int32_t member,
-                                    enum replica_message_kind kind,
-                                    int32_t epoch)
-{
-    ASSERT(member >= 0 && member < replica->peer_count);
-    ASSERT(member != replica->peer);
-
-    struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_SEND);
-    effect->member = member;
-    effect->message =
-        (struct replica_message){.kind = kind, .epoch = epoch, .promise = replica->promise_durable};
-    return &effect->message;
-}
-
 /* -- Changes of state -- */
 
 static void jitter_draw(struct replica *replica)
@@ -248,11 +218,19 @@ static void take_durable(struct replica *replica, const struct replica_event *ev
     if (event->epoch > replica->promise_durable) {
         replica->promise_durable = event->epoch;
     }
-    voter_durable(replica);
-    candidate_durable(replica, event->now_ns);
-    follower_durable(replica);
-    if (replica->role == REPLICA_LEADER) {
+    switch (replica->role) {
+    case REPLICA_FOLLOWER:
+        voter_durable(replica);
+        follower_durable(replica);
+        return;
+    case REPLICA_CANDIDATE:
+        candidate_durable(replica, event->now_ns);
+        return;
+    case REPLICA_LEADER:
         leader_durable(replica);
+        return;
+    case REPLICA_STOPPED:
+        return;
     }
 }
 
