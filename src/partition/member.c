@@ -26,15 +26,24 @@ enum {
 
 /* -- The table of epochs -- */
 
-/* See that the next step finds room in the table. Without memory the core refuses. */
-static void rows_grow(struct member *member)
+/* See that the next step finds room in the table; false: it never will. Without memory the core
+ * takes no appends and does not stand. */
+static bool rows_grow(struct member *member)
 {
     struct epoch_table *table = &member->replica.epochs;
     ASSERT(table->rows == member->rows);
     ASSERT(table->count <= table->count_max);
 
-    if (table->count_max - table->count >= ROWS_SPARE || table->count_max >= SEGMENT_EPOCHS_MAX) {
-        return;
+    if (table->count_max - table->count >= ROWS_SPARE) {
+        return true;
+    }
+    if (table->count_max >= SEGMENT_EPOCHS_MAX) {
+        struct pyr_error error;
+        (void)err_set(&error, PYR_ERR_FAILED,
+                      "log '%s' was led in %" PRIu32 " epochs, and holds no more",
+                      member->partition->name, table->count);
+        member_fail(member, &error);
+        return false;
     }
     struct io *io = member->partition->shard->io;
     struct epoch_row *rows =
@@ -46,6 +55,7 @@ static void rows_grow(struct member *member)
         table->rows = rows;
         table->count_max *= 2;
     }
+    return true;
 }
 
 /* Read the header of the batch at *@position of @chunk and move behind it; false at its end. */
@@ -295,7 +305,9 @@ void member_tell(struct member *member, struct replica_event event, struct bytes
     ASSERT(member->failure.code == PYR_OK);
     ASSERT(!member_waits(member) || event.kind == REPLICA_EVENT_DURABLE);
 
-    rows_grow(member);
+    if (!rows_grow(member)) {
+        return;
+    }
     event.now_ns = io_now_mono_ns(member->partition->shard->io);
     replica_step(&member->replica, &event);
     effects_run(member, batches);

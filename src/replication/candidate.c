@@ -92,7 +92,8 @@ void candidate_begin(struct replica *replica, uint64_t now_ns)
     ASSERT(replica->number != QUORUM_NO_MEMBER);
 
     replica->failures += replica->role == REPLICA_CANDIDATE;
-    if (!epoch_choose(replica)) {
+    if (!epochs_has_room(&replica->epochs) ||
+        !epoch_choose(replica)) { /* It could open no epoch. */
         replica_become(replica, REPLICA_FOLLOWER, now_ns);
         return;
     }

@@ -162,8 +162,10 @@ void follower_live(struct replica *replica, const struct replica_event *event)
     ASSERT(event->kind == REPLICA_EVENT_LIVE);
     ASSERT(event->member >= 0 && event->member < replica->peer_count);
 
-    bool is_theirs = event->epoch >= replica->promise && event->member != replica->peer &&
-                     epoch_is_credible(event->epoch, replica->promise);
+    bool is_theirs =
+        event->epoch >= replica->promise && event->member != replica->peer &&
+        epoch_is_credible(event->epoch, replica->promise) &&
+        node_id_equal(epoch_node(event->epoch), replica_peer(replica, event->member)->node);
     if (!is_theirs) {
         return;
     }

@@ -152,6 +152,14 @@ static void take_hand_over(struct replica *replica,
     }
 }
 
+/* Whether @epoch is near enough to what is known here to be somebody's. */
+static bool is_credible(const struct replica *replica, int32_t epoch)
+{
+    ASSERT(replica->promise >= EPOCH_NONE);
+
+    return epoch <= replica->promise || epoch_is_credible(epoch, replica->promise);
+}
+
 static void take_message(struct replica *replica, const struct replica_event *event)
 {
     const struct replica_message *message = event->message;
@@ -160,9 +168,8 @@ static void take_message(struct replica *replica, const struct replica_event *ev
     int32_t member = replica_find(replica, &event->from->from);
     bool is_ours = log_id_equal(&event->from->log, &replica->self.log) &&
                    member != QUORUM_NO_MEMBER && member != replica->peer;
-    bool is_credible =
-        message->epoch <= replica->promise || epoch_is_credible(message->epoch, replica->promise);
-    if (!is_ours || !is_credible || is_forged(message, &event->from->from)) {
+    if (!is_ours || !is_credible(replica, message->epoch) ||
+        !is_credible(replica, message->promise) || is_forged(message, &event->from->from)) {
         return;
     }
     if (message->promise > replica->epoch_seen) {
@@ -255,7 +262,8 @@ static void take_confirmed(struct replica *replica, const struct replica_event *
     ASSERT(event->member >= 0 && event->member < replica->peer_count);
 
     bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise &&
-                   event->member < replica->set.member_count; /* A learner's does not count. */
+                   event->member < replica->set.member_count && /* A learner's does not count. */
+                   event->sent_ns <= event->now_ns;
     if (is_ours && event->sent_ns > replica->confirmed_ns[event->member]) {
         replica->confirmed_ns[event->member] = event->sent_ns;
     }

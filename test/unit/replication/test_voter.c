@@ -194,3 +194,39 @@ TEST(voter, takes_nothing_from_strangers_or_in_anothers_name)
     ask(&voter, (struct asked){REPLICA_VOTE, 2, epoch_at(2, 3), level, EPOCH_NONE, 2 * TIMEOUT_NS});
     CHECK_INT(voter.replica.effect_count, 0); /* C, but with another disk. */
 }
+
+/* One wild number, in the epoch or in the promise that each message tells besides, must not use up
+ * the epochs of all: a candidate could go above it never again. */
+TEST(voter, takes_no_message_with_a_wild_promise)
+{
+    static struct voter voter;
+    voter_begin(&voter);
+    struct replica_envelope envelope = {.from = voter.config.voters[2]};
+    struct replica_message message = {.kind = REPLICA_PREVOTE_ANSWER,
+                                      .epoch = epoch_at(2, 2),
+                                      .promise = INT32_MAX};
+
+    replica_step(&voter.replica, &(struct replica_event){.kind = REPLICA_EVENT_MESSAGE,
+                                                         .now_ns = 2 * TIMEOUT_NS,
+                                                         .from = &envelope,
+                                                         .message = &message});
+
+    CHECK(voter.replica.epoch_seen < INT32_MAX);
+}
+
+/* A sign of life makes a follower patient, so nobody gives one in another's name. */
+TEST(voter, believes_a_sign_of_life_of_the_leader_only)
+{
+    static struct voter voter;
+    voter_begin(&voter);
+    struct replica_event live = {.kind = REPLICA_EVENT_LIVE,
+                                 .now_ns = 2 * TIMEOUT_NS,
+                                 .member = 2,
+                                 .epoch = epoch_at(2, 1)}; /* C tells of A's. */
+
+    replica_step(&voter.replica, &live);
+    CHECK_INT(voter.replica.promise, epoch_at(1, 1));
+    live.member = 0;
+    replica_step(&voter.replica, &live);
+    CHECK_INT(voter.replica.promise, epoch_at(2, 1));
+}
