@@ -45,6 +45,35 @@ void sim_advance(struct sim *sim, uint64_t ns)
     sim->now_ns += ns;
 }
 
+uint64_t sim_now_ns(const struct sim *sim)
+{
+    return sim->now_ns;
+}
+
+void sim_set_now(struct sim *sim, uint64_t now_ns)
+{
+    sim->now_ns = now_ns > sim->now_ns ? now_ns : sim->now_ns;
+}
+
+uint64_t sim_next_ns(struct sim *sim, struct io_loop *loop)
+{
+    ASSERT(loop->io == &sim->base);
+
+    if (loop_has_news(loop)) {
+        return 0;
+    }
+    uint64_t event_ns = sim->event_count > 0 ? sim->events[0].time_ns : IO_TIME_NEVER;
+    return loop_sleep_deadline_ns(loop, event_ns);
+}
+
+void sim_set_latency(struct sim *sim, uint64_t ns_min, uint64_t ns_max)
+{
+    ASSERT(ns_min <= ns_max);
+
+    sim->options.latency_ns_min = ns_min;
+    sim->options.latency_ns_max = ns_max;
+}
+
 void sim_step_wall(struct sim *sim, int64_t ms)
 {
     sim->wall_step_ms += ms;
@@ -260,7 +289,7 @@ struct sim *sim_create(const struct sim_options *options)
     io_init(&sim->base, &sim_ops, sim_random_next(&seeds) | 1);
     sim->options = *options;
     sim->disk = options->disk;
-    sim->now_ns = NS_PER_S;
+    sim->now_ns = options->now_ns > 0 ? options->now_ns : NS_PER_S;
     sim->latency_random = sim_random_of(sim_random_next(&seeds));
     sim->fault_random = sim_random_of(sim_random_next(&seeds));
     if (options->latency_ns_max == 0) {

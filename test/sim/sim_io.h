@@ -97,6 +97,7 @@ struct sim_options {
     uint64_t latency_ns_min; /* Of an operation on a loop; both 0 is 50 to 150 us. */
     uint64_t latency_ns_max;
     int64_t wall_ms; /* The wall clock at the start; 0 is a day in 2026. */
+    uint64_t now_ns; /* The virtual clock at the start; 0 is one second. */
     struct sim_chances chances;
 };
 
@@ -126,6 +127,22 @@ uint64_t sim_fault_count(const struct sim *sim);
 
 /** Move the virtual clock on by @ns. What is due then happens at the next wait or dispatch. */
 void sim_advance(struct sim *sim, uint64_t ns);
+
+/* Several environments under one clock: whoever has it asks each when something happens there next,
+ * moves the environment's clock to that time, and dispatches. */
+
+/** Return the virtual clock. */
+uint64_t sim_now_ns(const struct sim *sim);
+
+/** Move the virtual clock to @now_ns, or leave it if it is past that. */
+void sim_set_now(struct sim *sim, uint64_t now_ns);
+
+/** Return when a dispatch of @loop, the only one of @sim, would next find something to do: 0 for at
+ * once, IO_TIME_NEVER for never. */
+uint64_t sim_next_ns(struct sim *sim, struct io_loop *loop);
+
+/** Let operations take from @ns_min to @ns_max from now on. */
+void sim_set_latency(struct sim *sim, uint64_t ns_min, uint64_t ns_max);
 
 /** Step the wall clock by @ms, forwards or backwards. */
 void sim_step_wall(struct sim *sim, int64_t ms);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster/world - a whole cluster in one process, under one virtual time, driven by one seed.
+ *
+ *      seed -> [world_options_draw] -> options -> [world_run] -> verdict, counts, hash
+ *
+ *      clients ---> node 1: member, partition, shard, journal, segments -> sim_io -> sim_disk
+ *         |    .       ^ letters
+ *         |     .      v
+ *         |      -> node 2: ...             each with a clock of its own, fast or slow
+ *         v
+ *      [judge]  what was acknowledged stays, everywhere, in its order, durable
+ *
+ * The nodes are the real code from src/ down to the bytes of the journal; the network, the disks,
+ * the clocks and the clients are not. A run has three phases. In the first everything breaks: nodes
+ * crash at any completion of an operation and come back, links lose, delay, repeat, reorder and
+ * cut, disks are slow, clocks drift and jump. Then all of it ends, for a random core of nodes that
+ * can elect and commit: it must come to agree, hold everything that was acknowledged, and commit
+ * more. Then for the rest.
+ *
+ * The judge looks after every step of every node; see world_judge.c for what it holds to be true.
+ *
+ * Options are all a run depends on: the same options give the same run, event for event, and the
+ * hash says so. Every number of them can be changed after the draw.
+ *
+ * Threads: a world belongs to one; several may run in several.   Memory: plain malloc.
+ */
+#ifndef CLUSTER_WORLD_H
+#define CLUSTER_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum {
+    WORLD_NODES_MAX = 7,
+    WORLD_LOGS_MAX = 3,
+    WORLD_VIOLATION_BYTES = 512,
+};
+
+/* What can be made to happen, X(name, what it is). Those below the line go beyond what the nodes
+ * promise to survive so far: their weights are 0 unless somebody sets them. */
+#define WORLD_FAULTS(X)                                                              \
+    X(crash, "a node falls")                                                         \
+    X(crash_leader, "the node that leads some log falls")                            \
+    X(crash_later, "a node falls after a few more of its events")                    \
+    X(crash_promise, "a node falls in the moment of its next promise")               \
+    X(crash_all, "all nodes fall at once")                                           \
+    X(isolate, "a node hears and reaches nobody")                                    \
+    X(isolate_leader, "a node that leads hears and reaches nobody")                  \
+    X(cut_in, "a node hears nobody")                                                 \
+    X(cut_out, "a node reaches nobody")                                              \
+    X(cut_link, "one link is cut, one way")                                          \
+    X(split, "two groups do not hear each other")                                    \
+    X(storm, "all links lose every third letter")                                    \
+    X(slow_link, "the links of a node take a large part of the timeout")             \
+    X(pause, "a node stands still for a while, its clock goes on")                   \
+    X(slow_disk, "a node's disk is a hundred times slower")                          \
+    X(sync_error, "a write or sync of the journal fails: the node stops and starts") \
+    X(wall_jump, "a wall clock jumps by hours")                                      \
+    X(hand_over, "a leader is asked to hand over")                                   \
+    /* -- */                                                                         \
+    X(disk_full, "a disk is full for a while")                                       \
+    X(damage, "a bit of a node's disk flips while it is down")                       \
+    X(empty_disk, "a node comes back with an empty disk")                            \
+    X(roll_back, "a node comes back with the disk of an earlier moment")
+
+enum world_fault {
+#define X(name, text) WORLD_FAULT_##name,
+    WORLD_FAULTS(X)
+#undef X
+        WORLD_FAULT_END,
+};
+
+/* What is counted beside the faults, X(name). */
+#define WORLD_COUNTS(X)                                                              \
+    X(acknowledged)   /* Batches, once each. */                                      \
+    X(lost)           /* Proposals whose place another batch took; */                \
+    X(unknown)        /* or whose leader fell first. */                              \
+    X(refused)        /* Proposals that a node did not take, */                      \
+    X(busy)           /* or had no room for. */                                      \
+    X(starts)         /* Of nodes, after the first. */                               \
+    X(crashes)        /* Of nodes, for whatever reason, */                           \
+    X(crashes_opening) /* and of those, while they recovered. */                     \
+    X(promises)                                                                      \
+    X(openings)       /* Leaders that began an epoch, */                             \
+    X(leader_changes) /* and of those, not the same node as before in that log. */   \
+    X(rivals)         /* Openings while another one believed itself the leader. */   \
+    X(truncations)    /* Logs that were cut. */                                      \
+    X(letters)        /* Sent. */                                                    \
+    X(letters_lost)                                                                  \
+    X(letters_cut)                                                                   \
+    X(letters_repeated)                                                              \
+    X(letters_late)   /* Overtaken by later ones. */                                 \
+    X(letters_down)   /* That met nobody. */                                         \
+    X(letters_refused)                                                               \
+    X(beats)                                                                         \
+    X(reads)          /* Of committed ranges on some replica. */                     \
+    X(lease_reads)    /* At a leader that held a lease. */                           \
+    X(checkpoints)                                                                   \
+    X(images)         /* Crash images that were opened to find acknowledged batches. */ \
+    X(walks)          /* Whole logs that were held against the history. */           \
+    X(events)         /* Of everything that happened. */
+
+enum world_count {
+#define X(name) WORLD_COUNT_##name,
+    WORLD_COUNTS(X)
+#undef X
+        WORLD_COUNT_END,
+};
+
+struct world_options {
+    uint64_t seed;
+
+    /* The cluster. */
+    int32_t nodes;        /* N, at most WORLD_NODES_MAX. */
+    int32_t write_quorum; /* W; the others follow from it. */
+    uint32_t logs;        /* At most WORLD_LOGS_MAX. */
+    uint64_t timeout_ns;  /* Minimum timeout of an election. */
+    uint64_t beat_ns;     /* Between two heartbeats of a leader. */
+
+    /* The nodes. */
+    uint64_t cache_bytes;
+    uint64_t buffer_time_ns; /* As in struct shard_options, */
+    uint32_t wal_files;
+    uint64_t segment_bytes;  /* and in struct partition_options. */
+    uint64_t disk_ns_min;    /* Of an operation on a disk. */
+    uint64_t disk_ns_max;
+    uint32_t drift_ppm_max; /* How much faster or slower than the world a clock may be. */
+
+    /* The network. Chances are per thousand letters. */
+    uint64_t link_ns_min;
+    uint64_t link_ns_max;
+    uint32_t lose;
+    uint32_t repeat;
+    uint32_t delay; /* By up to half a timeout; later letters overtake it. */
+
+    /* The clients. */
+    uint64_t acknowledged_wanted; /* The first phase ends when so many batches were acknowledged, */
+    uint64_t faults_wanted;       /* and so many faults have happened, */
+    uint64_t trouble_ns_max;      /* or after this time. */
+    uint64_t think_ns;            /* Between two proposals to a log, on average. */
+    uint32_t in_flight_max;       /* Proposals to a log. */
+    uint32_t records_max;         /* Of a batch. */
+    uint32_t value_bytes_max;
+    uint32_t strays;              /* Per thousand proposals: sent to any node. */
+    uint32_t reads;               /* Per thousand proposals: followed by a read. */
+
+    /* The trouble. */
+    uint64_t fault_ns;      /* Between two faults, on average. */
+    uint64_t fault_life_ns; /* How long one lasts, on average. */
+    int32_t down_max;       /* Nodes that may be down, cut off or paused at once. */
+    uint32_t weights[WORLD_FAULT_END];
+    uint32_t crash_opening; /* Per thousand starts: a crash while the node recovers. */
+
+    /* The judge. */
+    uint32_t images; /* Per thousand acknowledgements: look for the batch in crash images. */
+    uint32_t walks;  /* Per million events of a node: hold a whole log against the history. */
+
+    FILE *history;      /* Not NULL: a line for every change of state goes there. Borrowed. */
+    bool has_letters;   /* And for every letter. */
+};
+
+enum world_verdict {
+    WORLD_GOOD,
+    WORLD_VIOLATED, /* Something that was promised was not kept. */
+    WORLD_STUCK,    /* Nothing was violated, but the core did not come to agree in time. */
+};
+
+struct world_result {
+    enum world_verdict verdict;
+    char violation[WORLD_VIOLATION_BYTES]; /* A sentence; empty when good. */
+    uint64_t hash;                         /* Over all that happened. */
+    uint64_t virtual_ns;
+    uint64_t trouble_ns; /* Of which the first phase, */
+    uint64_t heal_ns;    /* and the time that the core took to agree. */
+    uint64_t faults[WORLD_FAULT_END];
+    uint64_t counts[WORLD_COUNT_END];
+};
+
+/** Fill @ret_options with what follows from @seed. */
+void world_options_draw(uint64_t seed, struct world_options *ret_options);
+
+/** Print @options to @out, one a line. */
+void world_options_print(const struct world_options *options, FILE *out);
+
+/** Return the name of @fault. */
+const char *world_fault_name(enum world_fault fault);
+
+/** Return the name of @count. */
+const char *world_count_name(enum world_count count);
+
+/** Run the world that @options describes, to its end or the first violation. */
+void world_run(const struct world_options *options, struct world_result *ret_result);
+
+/** Return whether @result has enough of everything to count as a seed of the proof: 1,000
+ * acknowledged batches, 20 faults of 5 kinds, 2 crashes, 2 changes of leader, 1 cut. */
+bool world_result_counts(const struct world_result *result);
+
+#endif /* CLUSTER_WORLD_H */

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster/world_faults - what goes wrong, when, and how much of it at once.
+ *
+ * Every so often a fault is drawn by the weights of the options and begins; what lasts ends after a
+ * drawn time. Two bounds make up the atlas. Nodes held back (down, paused, cut off) are at most
+ * down_max at once, which is drawn: within what still elects and commits, so that there is progress
+ * under way, or above it, so that nothing goes for a while. And faults that destroy what a node has
+ * acknowledged hit at most as many nodes, over the whole run, as the configuration can lose.
+ */
+#include <string.h>
+
+#include "sim/cluster/world_parts.h"
+
+enum { CRASH_LATER_MAX = 60, JUMP_HOURS_MAX = 30, DRAWS_MAX = 4 };
+
+#define HOUR_MS INT64_C(3600000)
+
+static int32_t draw_node(struct world *world)
+{
+    return (int32_t)prng_below(&world->fault_prng, (uint64_t)world->options->nodes);
+}
+
+static int32_t draw_leader(struct world *world)
+{
+    uint32_t log = (uint32_t)prng_below(&world->fault_prng, world->options->logs);
+    return world_leader(world, log);
+}
+
+static bool is_held_back(const struct world *world, const struct world_node *node)
+{
+    return node->state != NODE_UP || node->paused_ns > world->now_ns || node->impaired > 0;
+}
+
+bool faults_may_impair(const struct world *world, int32_t number)
+{
+    int32_t held_back = 0;
+    for (int32_t other = 0; other < world->options->nodes; other++) {
+        held_back += other == number || is_held_back(world, &world->nodes[other]);
+    }
+    return held_back <= world->options->down_max;
+}
+
+/* -- Cuts -- */
+
+static void link_cut(struct world *world, int32_t from, int32_t to, bool is_begin)
+{
+    uint32_t *cuts = &world->network.cuts[from][to];
+    if (is_begin) {
+        (*cuts)++;
+    } else if (*cuts > 0) {
+        (*cuts)--;
+    }
+}
+
+static void node_cut(struct world *world, const struct world_active *active, bool is_begin)
+{
+    bool is_in = active->fault != WORLD_FAULT_cut_out;
+    bool is_out = active->fault != WORLD_FAULT_cut_in;
+    for (int32_t other = 0; other < world->options->nodes; other++) {
+        if (other != active->node && is_in) {
+            link_cut(world, other, active->node, is_begin);
+        }
+        if (other != active->node && is_out) {
+            link_cut(world, active->node, other, is_begin);
+        }
+    }
+    struct world_node *node = &world->nodes[active->node];
+    node->impaired = is_begin ? node->impaired + 1 : node->impaired - (node->impaired > 0);
+}
+
+static void group_cut(struct world *world, const struct world_active *active, bool is_begin)
+{
+    for (int32_t from = 0; from < world->options->nodes; from++) {
+        for (int32_t to = 0; to < world->options->nodes; to++) {
+            if ((active->group >> from & 1) != (active->group >> to & 1)) {
+                link_cut(world, from, to, is_begin);
+            }
+        }
+    }
+}
+
+/* -- What lasts: begin and end -- */
+
+static void latency_set(struct world *world, struct world_node *node)
+{
+    uint64_t times = node->slow_disk > 0 ? 100 : 1;
+    if (node->state == NODE_UP) {
+        sim_set_latency(node->sim, world->options->disk_ns_min * times,
+                        world->options->disk_ns_max * times);
+    }
+}
+
+static void lasting(struct world *world, const struct world_active *active, bool is_begin)
+{
+    struct world_node *node = &world->nodes[active->node];
+    uint32_t *count = NULL;
+    switch ((int)active->fault) {
+    case WORLD_FAULT_isolate:
+    case WORLD_FAULT_isolate_leader:
+    case WORLD_FAULT_cut_in:
+    case WORLD_FAULT_cut_out:
+        node_cut(world, active, is_begin);
+        return;
+    case WORLD_FAULT_cut_link:
+        link_cut(world, active->node, active->other, is_begin);
+        return;
+    case WORLD_FAULT_split:
+        group_cut(world, active, is_begin);
+        return;
+    case WORLD_FAULT_storm:
+        count = &world->network.storms;
+        break;
+    case WORLD_FAULT_slow_link:
+        count = &world->network.slow[active->node];
+        break;
+    case WORLD_FAULT_slow_disk:
+        count = &node->slow_disk;
+        break;
+    default:
+        return;
+    }
+    *count = is_begin ? *count + 1 : *count - (*count > 0);
+    if (active->fault == WORLD_FAULT_slow_disk) {
+        latency_set(world, node);
+    }
+}
+
+static bool lasting_begin(struct world *world, enum world_fault fault, int32_t node)
+{
+    if (world->active_count == ACTIVE_MAX || node == NOBODY) {
+        return false;
+    }
+    bool holds_back = fault == WORLD_FAULT_isolate || fault == WORLD_FAULT_isolate_leader ||
+                      fault == WORLD_FAULT_cut_in || fault == WORLD_FAULT_cut_out;
+    if (holds_back && !faults_may_impair(world, node)) {
+        return false;
+    }
+    struct world_active active = {.fault = fault, .node = node, .other = draw_node(world)};
+    active.end_ns = world->now_ns + world_around(&world->fault_prng, world->options->fault_life_ns);
+    active.group = (uint32_t)prng_below(&world->fault_prng, UINT64_C(1) << world->options->nodes);
+    if (fault == WORLD_FAULT_cut_link && active.other == node) {
+        return false;
+    }
+    world->actives[world->active_count++] = active;
+    lasting(world, &active, true);
+    return true;
+}
+
+static void lasting_end(struct world *world, uint32_t index)
+{
+    struct world_active active = world->actives[index];
+    world->actives[index] = world->actives[--world->active_count];
+    lasting(world, &active, false);
+    HISTORY(world, active.node, WORLD_LOGS_MAX, "ends: %s", world_fault_name(active.fault));
+}
+
+/* -- What happens once -- */
+
+static bool crash(struct world *world, int32_t number)
+{
+    if (number == NOBODY || !faults_may_impair(world, number) ||
+        world->nodes[number].state != NODE_UP) {
+        return false;
+    }
+    uint64_t down_ns = world_around(&world->fault_prng, world->options->fault_life_ns);
+    node_crash(world, &world->nodes[number], world->now_ns + down_ns);
+    return true;
+}
+
+static bool crash_all(struct world *world)
+{
+    bool has_crashed = false;
+    for (int32_t number = 0; number < world->options->nodes; number++) {
+        struct world_node *node = &world->nodes[number];
+        if (node->state == NODE_UP) {
+            uint64_t down_ns = world_around(&world->fault_prng, world->options->timeout_ns / 4);
+            node_crash(world, node, world->now_ns + down_ns);
+            has_crashed = true;
+        }
+    }
+    return has_crashed;
+}
+
+static bool crash_armed(struct world *world, struct world_node *node, enum world_fault fault)
+{
+    if (node->state != NODE_UP || !faults_may_impair(world, node->number)) {
+        return false;
+    }
+    if (fault == WORLD_FAULT_crash_promise) {
+        node->crash_at_promise = true;
+    } else {
+        node->crash_after = 1 + (uint32_t)prng_below(&world->fault_prng, CRASH_LATER_MAX);
+    }
+    return true;
+}
+
+static bool pause_node(struct world *world, struct world_node *node)
+{
+    if (node->state != NODE_UP || !faults_may_impair(world, node->number)) {
+        return false;
+    }
+    node->paused_ns =
+        world->now_ns + world_around(&world->fault_prng, world->options->fault_life_ns);
+    node_plan(world, node);
+    return true;
+}
+
+static bool sync_fail(struct world *world, struct world_node *node)
+{
+    if (node->state != NODE_UP || node->may_fail || !faults_may_impair(world, node->number)) {
+        return false;
+    }
+    const struct sim_fault fault = {.kind = SIM_WRITE,
+                                    .name = "/wal/",
+                                    .nth = 1 + prng_below(&world->fault_prng, DRAWS_MAX),
+                                    .effect = SIM_FAIL};
+    sim_fault_add(node->sim, &fault);
+    node->may_fail = true;
+    return true;
+}
+
+static bool wall_jump(struct world *world, struct world_node *node)
+{
+    int64_t step_ms = prng_between(&world->fault_prng, -JUMP_HOURS_MAX, JUMP_HOURS_MAX) * HOUR_MS;
+    node->wall_ms += step_ms;
+    if (node->state != NODE_DOWN) {
+        sim_step_wall(node->sim, step_ms);
+    }
+    return true;
+}
+
+static bool hand_over(struct world *world)
+{
+    uint32_t log = (uint32_t)prng_below(&world->fault_prng, world->options->logs);
+    int32_t leader = world_leader(world, log);
+    int32_t to = draw_node(world);
+    if (leader == NOBODY || to == leader) {
+        return false;
+    }
+    struct world_node *node = &world->nodes[leader];
+    if (node->paused_ns > world->now_ns) {
+        return false;
+    }
+    node_clock_set(world, node);
+    member_hand_over(node->replicas[log].member, &world->config.voters[to]);
+    node_turn(world, node);
+    return true;
+}
+
+static bool begin(struct world *world, enum world_fault fault)
+{
+    int32_t number = draw_node(world);
+    struct world_node *node = &world->nodes[number];
+    switch (fault) {
+    case WORLD_FAULT_crash:
+        return crash(world, number);
+    case WORLD_FAULT_crash_leader:
+        return crash(world, draw_leader(world));
+    case WORLD_FAULT_crash_later:
+    case WORLD_FAULT_crash_promise:
+        return crash_armed(world, node, fault);
+    case WORLD_FAULT_crash_all:
+        return crash_all(world);
+    case WORLD_FAULT_isolate_leader:
+        return lasting_begin(world, fault, draw_leader(world));
+    case WORLD_FAULT_isolate:
+    case WORLD_FAULT_cut_in:
+    case WORLD_FAULT_cut_out:
+    case WORLD_FAULT_cut_link:
+    case WORLD_FAULT_split:
+    case WORLD_FAULT_storm:
+    case WORLD_FAULT_slow_link:
+    case WORLD_FAULT_slow_disk:
+        return lasting_begin(world, fault, number);
+    case WORLD_FAULT_pause:
+        return pause_node(world, node);
+    case WORLD_FAULT_sync_error:
+        return sync_fail(world, node);
+    case WORLD_FAULT_wall_jump:
+        return wall_jump(world, node);
+    case WORLD_FAULT_hand_over:
+        return hand_over(world);
+    case WORLD_FAULT_disk_full:
+    case WORLD_FAULT_damage:
+    case WORLD_FAULT_empty_disk:
+    case WORLD_FAULT_roll_back:
+    case WORLD_FAULT_END:
+        return false;
+    }
+    return false;
+}
+
+/* -- The turn -- */
+
+static enum world_fault draw_fault(struct world *world)
+{
+    uint64_t sum = 0;
+    for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
+        sum += world->options->weights[fault];
+    }
+    if (sum == 0) {
+        return WORLD_FAULT_END;
+    }
+    uint64_t drawn = prng_below(&world->fault_prng, sum);
+    int fault = 0;
+    while (drawn >= world->options->weights[fault]) {
+        drawn -= world->options->weights[fault];
+        fault++;
+    }
+    return (enum world_fault)fault;
+}
+
+static void plan(struct world *world)
+{
+    uint64_t next_ns = world->fault_next_ns;
+    for (uint32_t index = 0; index < world->active_count; index++) {
+        uint64_t end_ns = world->actives[index].end_ns;
+        next_ns = end_ns < next_ns ? end_ns : next_ns;
+    }
+    world->next_ns[ACTOR_FAULTS] = next_ns;
+}
+
+void faults_happen(struct world *world)
+{
+    for (uint32_t index = world->active_count; index > 0; index--) {
+        if (world->actives[index - 1].end_ns <= world->now_ns) {
+            lasting_end(world, index - 1);
+        }
+    }
+    if (world->fault_next_ns <= world->now_ns) {
+        world->fault_next_ns =
+            world->now_ns + 1 + world_around(&world->fault_prng, world->options->fault_ns);
+        enum world_fault fault = draw_fault(world);
+        HISTORY(world, NOBODY, WORLD_LOGS_MAX, "fault: %s", world_fault_name(fault));
+        if (fault != WORLD_FAULT_END && begin(world, fault)) {
+            world->result->faults[fault]++;
+            world->fault_total++;
+        }
+    }
+    plan(world);
+}
+
+void faults_end(struct world *world)
+{
+    while (world->active_count > 0) {
+        lasting_end(world, world->active_count - 1);
+    }
+    for (int32_t number = 0; number < world->options->nodes; number++) {
+        struct world_node *node = &world->nodes[number];
+        node->paused_ns = 0;
+        node->impaired = 0;
+        node->slow_disk = 0;
+        node->crash_after = 0;
+        node->crash_at_promise = false;
+        if (node->state == NODE_UP) {
+            sim_faults_clear(node->sim);
+            latency_set(world, node);
+        }
+        node_plan(world, node);
+    }
+    network_heal(world);
+    world->fault_next_ns = NEVER;
+    world->next_ns[ACTOR_FAULTS] = NEVER;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cluster/world_main - runs a range of seeds, by hand.
+ *
+ *     world 7             one seed, with what happened in it
+ *     world 7 2000        all of a range, and the sums; the first violations by seed
+ *     world 7 -h [-l]     one seed with its history on standard error; -l: and all letters
+ *
+ * Each seed runs in a child, so that an assertion that fails names its seed.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sim/cluster/world.h"
+
+struct sums {
+    uint64_t seeds;
+    uint64_t counted;
+    uint64_t bad;
+    uint64_t heal_ns_max;
+    struct world_result sum;
+};
+
+static void print_result(const struct world_result *result, uint64_t seeds)
+{
+    for (int count = 0; count < WORLD_COUNT_END; count++) {
+        (void)printf("  %-20s %12" PRIu64 " %10.1f a seed\n",
+                     world_count_name((enum world_count)count), result->counts[count],
+                     (double)result->counts[count] / (double)seeds);
+    }
+    for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
+        (void)printf("  fault %-14s %12" PRIu64 " %10.2f a seed\n",
+                     world_fault_name((enum world_fault)fault), result->faults[fault],
+                     (double)result->faults[fault] / (double)seeds);
+    }
+}
+
+static void add(struct sums *sums, uint64_t seed, const struct world_result *result)
+{
+    sums->seeds++;
+    sums->counted += world_result_counts(result);
+    sums->heal_ns_max = result->heal_ns > sums->heal_ns_max ? result->heal_ns : sums->heal_ns_max;
+    sums->sum.virtual_ns += result->virtual_ns;
+    for (int count = 0; count < WORLD_COUNT_END; count++) {
+        sums->sum.counts[count] += result->counts[count];
+    }
+    for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
+        sums->sum.faults[fault] += result->faults[fault];
+    }
+    if (result->verdict != WORLD_GOOD) {
+        sums->bad++;
+        (void)printf("seed %" PRIu64 ": %s\n", seed, result->violation);
+        (void)fflush(stdout);
+    }
+}
+
+/* Run seeds from *@seed to below @seed_end in a child, which writes its results; return when it is
+ * done or dead. */
+static void run_child(uint64_t *seed, uint64_t seed_end, struct sums *sums)
+{
+    int ends[2];
+    if (pipe(ends) != 0) {
+        abort();
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        for (uint64_t at = *seed; at < seed_end; at++) {
+            struct world_options options;
+            struct world_result result;
+            world_options_draw(at, &options);
+            world_run(&options, &result);
+            if (write(ends[1], &result, sizeof result) != (ssize_t)sizeof result) {
+                _exit(1);
+            }
+        }
+        _exit(0);
+    }
+    (void)close(ends[1]);
+    struct world_result result;
+    size_t got = 0;
+    for (;;) {
+        ssize_t more = read(ends[0], (char *)&result + got, sizeof result - got);
+        if (more <= 0) {
+            break;
+        }
+        got += (size_t)more;
+        if (got == sizeof result) {
+            add(sums, (*seed)++, &result);
+            got = 0;
+        }
+    }
+    (void)close(ends[0]);
+    int status = 0;
+    (void)waitpid(child, &status, 0);
+    if (status != 0) {
+        struct world_result dead = {.verdict = WORLD_VIOLATED, .violation = "an assertion failed"};
+        add(sums, (*seed)++, &dead);
+    }
+}
+
+static int run_one(uint64_t seed, bool has_history, bool has_letters)
+{
+    struct world_options options;
+    struct world_result result;
+    world_options_draw(seed, &options);
+    options.history = has_history ? stderr : NULL;
+    options.has_letters = has_letters;
+    world_options_print(&options, stdout);
+    (void)fflush(stdout);
+    world_run(&options, &result);
+    print_result(&result, 1);
+    (void)printf("virtual %.3f s, trouble %.3f s, healed in %.3f s, hash %016" PRIx64 "\n%s %s\n",
+                 (double)result.virtual_ns / 1e9, (double)result.trouble_ns / 1e9,
+                 (double)result.heal_ns / 1e9, result.hash,
+                 result.verdict == WORLD_GOOD ? "good" : "VIOLATION:", result.violation);
+    return result.verdict == WORLD_GOOD ? 0 : 1;
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 2) {
+        (void)fprintf(stderr, "world: which seed?\n");
+        return 2;
+    }
+    uint64_t seed = strtoull(arguments[1], NULL, 10);
+    if (count == 2 || arguments[2][0] == '-') {
+        return run_one(seed, count > 2, count > 3);
+    }
+    uint64_t seed_end = strtoull(arguments[2], NULL, 10) + 1;
+    struct sums sums = {0};
+    while (seed < seed_end) {
+        run_child(&seed, seed_end, &sums);
+    }
+    print_result(&sums.sum, sums.seeds);
+    (void)printf("%" PRIu64 " seeds, %" PRIu64 " count, %" PRIu64 " bad, %.1f virtual s, healed in "
+                 "%.3f s at most\n",
+                 sums.seeds, sums.counted, sums.bad, (double)sums.sum.virtual_ns / 1e9,
+                 (double)sums.heal_ns_max / 1e9);
+    return sums.bad == 0 ? 0 : 1;
+}
