@@ -409,7 +409,9 @@ uint64_t member_deadline_ns(const struct member *member)
 {
     ASSERT(member->partition);
 
-    bool is_over = member->failure.code != PYR_OK || member->is_stopping;
+    /* What waits for room is woken by what makes room: no time is told meanwhile, and a timer for
+     * it would fire over and over at one instant. */
+    bool is_over = member->failure.code != PYR_OK || member->is_stopping || member_waits(member);
     return is_over ? UINT64_MAX : replica_deadline_ns(&member->replica);
 }
 
