@@ -67,6 +67,7 @@ enum {
     X(roll_back, "a node comes back with the disk of an earlier moment")
 
 enum world_fault {
+
 #define X(name, text) WORLD_FAULT_##name,
     WORLD_FAULTS(X)
 #undef X
@@ -74,36 +75,37 @@ enum world_fault {
 };
 
 /* What is counted beside the faults, X(name). */
-#define WORLD_COUNTS(X)                                                              \
-    X(acknowledged)   /* Batches, once each. */                                      \
-    X(lost)           /* Proposals whose place another batch took; */                \
-    X(unknown)        /* or whose leader fell first. */                              \
-    X(refused)        /* Proposals that a node did not take, */                      \
-    X(busy)           /* or had no room for. */                                      \
-    X(starts)         /* Of nodes, after the first. */                               \
-    X(crashes)        /* Of nodes, for whatever reason, */                           \
-    X(crashes_opening) /* and of those, while they recovered. */                     \
-    X(promises)                                                                      \
-    X(openings)       /* Leaders that began an epoch, */                             \
-    X(leader_changes) /* and of those, not the same node as before in that log. */   \
-    X(rivals)         /* Openings while another one believed itself the leader. */   \
-    X(truncations)    /* Logs that were cut. */                                      \
-    X(letters)        /* Sent. */                                                    \
-    X(letters_lost)                                                                  \
-    X(letters_cut)                                                                   \
-    X(letters_repeated)                                                              \
-    X(letters_late)   /* Overtaken by later ones. */                                 \
-    X(letters_down)   /* That met nobody. */                                         \
-    X(letters_refused)                                                               \
-    X(beats)                                                                         \
-    X(reads)          /* Of committed ranges on some replica. */                     \
-    X(lease_reads)    /* At a leader that held a lease. */                           \
-    X(checkpoints)                                                                   \
-    X(images)         /* Crash images that were opened to find acknowledged batches. */ \
-    X(walks)          /* Whole logs that were held against the history. */           \
-    X(events)         /* Of everything that happened. */
+#define WORLD_COUNTS(X)                                                            \
+    X(acknowledged)    /* Batches, once each. */                                   \
+    X(lost)            /* Proposals whose place another batch took; */             \
+    X(unknown)         /* or whose leader fell first. */                           \
+    X(refused)         /* Proposals that a node did not take, */                   \
+    X(busy)            /* or had no room for. */                                   \
+    X(starts)          /* Of nodes, after the first. */                            \
+    X(crashes)         /* Of nodes, for whatever reason, */                        \
+    X(crashes_opening) /* and of those, while they recovered. */                   \
+    X(promises)                                                                    \
+    X(openings)       /* Leaders that began an epoch, */                           \
+    X(leader_changes) /* and of those, not the same node as before in that log. */ \
+    X(rivals)         /* Openings while another one believed itself the leader. */ \
+    X(truncations)    /* Logs that were cut. */                                    \
+    X(letters)        /* Sent. */                                                  \
+    X(letters_lost)                                                                \
+    X(letters_cut)                                                                 \
+    X(letters_repeated)                                                            \
+    X(letters_late) /* Overtaken by later ones. */                                 \
+    X(letters_down) /* That met nobody. */                                         \
+    X(letters_refused)                                                             \
+    X(beats)                                                                       \
+    X(reads)       /* Of committed ranges on some replica. */                      \
+    X(lease_reads) /* At a leader that held a lease. */                            \
+    X(checkpoints)                                                                 \
+    X(images) /* Crash images that were opened to find acknowledged batches. */    \
+    X(walks)  /* Whole logs that were held against the history. */                 \
+    X(events) /* Of everything that happened. */
 
 enum world_count {
+
 #define X(name) WORLD_COUNT_##name,
     WORLD_COUNTS(X)
 #undef X
@@ -124,8 +126,8 @@ struct world_options {
     uint64_t cache_bytes;
     uint64_t buffer_time_ns; /* As in struct shard_options, */
     uint32_t wal_files;
-    uint64_t segment_bytes;  /* and in struct partition_options. */
-    uint64_t disk_ns_min;    /* Of an operation on a disk. */
+    uint64_t segment_bytes; /* and in struct partition_options. */
+    uint64_t disk_ns_min;   /* Of an operation on a disk. */
     uint64_t disk_ns_max;
     uint32_t drift_ppm_max; /* How much faster or slower than the world a clock may be. */
 
@@ -144,8 +146,8 @@ struct world_options {
     uint32_t in_flight_max;       /* Proposals to a log. */
     uint32_t records_max;         /* Of a batch. */
     uint32_t value_bytes_max;
-    uint32_t strays;              /* Per thousand proposals: sent to any node. */
-    uint32_t reads;               /* Per thousand proposals: followed by a read. */
+    uint32_t strays; /* Per thousand proposals: sent to any node. */
+    uint32_t reads;  /* Per thousand proposals: followed by a read. */
 
     /* The trouble. */
     uint64_t fault_ns;      /* Between two faults, on average. */
@@ -158,8 +160,8 @@ struct world_options {
     uint32_t images; /* Per thousand acknowledgements: look for the batch in crash images. */
     uint32_t walks;  /* Per million events of a node: hold a whole log against the history. */
 
-    FILE *history;      /* Not NULL: a line for every change of state goes there. Borrowed. */
-    bool has_letters;   /* And for every letter. */
+    FILE *history;    /* Not NULL: a line for every change of state goes there. Borrowed. */
+    bool has_letters; /* And for every letter. */
 };
 
 enum world_verdict {

@@ -48,8 +48,9 @@ static void note(struct world *world,
     header.epoch = proposal->epoch;
     judge_written(world, replica->log, &header);
     if (batch_offset_end(&header) != proposal->offset_end) {
-        world_violate(world, "node %d log %u: a proposal got offsets %lld to %lld", replica->node + 1,
-                      replica->log, (long long)proposal->offset, (long long)proposal->offset_end);
+        world_violate(world, "node %d log %u: a proposal got offsets %lld to %lld",
+                      replica->node + 1, replica->log, (long long)proposal->offset,
+                      (long long)proposal->offset_end);
     }
 }
 
@@ -58,8 +59,9 @@ static enum pyr_err propose(struct world *world, struct world_replica *replica)
     struct world_log *log = &world->logs[replica->log];
     struct bytes_mut room;
     struct pyr_error error = {0};
-    size_t bytes_max = (size_t)world->options->records_max * (world->options->value_bytes_max + 64) +
-                       BATCH_HEADER_BYTES;
+    size_t bytes_max =
+        (size_t)world->options->records_max * (world->options->value_bytes_max + 64) +
+        BATCH_HEADER_BYTES;
     enum pyr_err err = member_reserve(replica->member, bytes_max, &room, &error);
     if (err != PYR_OK) {
         return err;

@@ -27,9 +27,9 @@ static enum pyr_err open_logs(const struct world_options *options,
                               struct pyr_error *reterr)
 {
     struct partition_options log_options = {.policy = PARTITION_POLICY_ALWAYS,
-                                                  .is_cached = true,
-                                                  .is_replicated = true,
-                                                  .segment_bytes = options->segment_bytes};
+                                            .is_cached = true,
+                                            .is_replicated = true,
+                                            .segment_bytes = options->segment_bytes};
     enum pyr_err err = PYR_OK;
     for (uint32_t log = 0; err == PYR_OK && log < options->logs; log++) {
         char name[16];

@@ -76,8 +76,8 @@ void history_line(struct world *world, int32_t node, uint32_t log, const char *f
 
 static void put_message(struct text *text, const struct replica_message *message)
 {
-    static const char *const names[] = {"none", "prevote", "prevote answer", "vote", "vote answer",
-                                        "append", "append answer", "hand over"};
+    static const char *const names[] = {"none",        "prevote", "prevote answer", "vote",
+                                        "vote answer", "append",  "append answer",  "hand over"};
     static const char *const outcomes[] = {"refused", "alike", "fork"};
     text_format(text, "%s epoch ", names[message->kind]);
     put_epoch(text, message->epoch);
@@ -109,7 +109,8 @@ void history_letter(struct world *world, const struct world_letter *letter, cons
     char line[LINE_BYTES];
     struct text text = text_of(line, sizeof line);
     put_time(&text, world);
-    text_format(&text, "  %d -> %d log %u %s: ", letter->from + 1, letter->to + 1, letter->log, what);
+    text_format(&text, "  %d -> %d log %u %s: ", letter->from + 1, letter->to + 1, letter->log,
+                what);
     if (letter->kind == LETTER_MESSAGE) {
         put_message(&text, &letter->inner.message);
     } else {

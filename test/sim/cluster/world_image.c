@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cluster/world_image - what a crash of every node at this moment would leave, opened and looked at.
+ * cluster/world_image - what a crash of every node at this moment would leave, opened and looked
+ * at.
  *
  * The counting of copies in world_judge.c believes what a partition says is durable. This does not:
  * the disks are copied as if the power went now and took all that was not flushed, and a recovery
@@ -9,8 +10,8 @@
 #include <string.h>
 
 #include "partition/partition.h"
-#include "sim/cluster/world_parts.h"
 #include "record/batch.h"
+#include "sim/cluster/world_parts.h"
 
 struct search {
     const struct world_batch *wanted;
@@ -22,7 +23,8 @@ static bool find(void *ctx, const struct batch_header *header, struct bytes batc
     struct search *search = ctx;
     (void)batch;
     search->is_found |= header->base_offset == search->wanted->offset &&
-                        header->epoch == search->wanted->epoch && header->crc == search->wanted->crc;
+                        header->epoch == search->wanted->epoch &&
+                        header->crc == search->wanted->crc;
     return true;
 }
 

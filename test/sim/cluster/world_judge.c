@@ -259,8 +259,7 @@ static bool has_committed(const struct world_log *log, const struct replica *cor
     while (place > 0) { /* A look per epoch, from the newest: EPT-2. */
         const struct world_batch *batch = &log->committed[place - 1];
         if (epochs_before(&core->epochs, batch->offset_end) != batch->epoch) {
-            return core->epochs.count > 0 &&
-                   batch->offset_end <= core->epochs.rows[0].offset_start;
+            return core->epochs.count > 0 && batch->offset_end <= core->epochs.rows[0].offset_start;
         }
         while (place > 0 && log->committed[place - 1].epoch == batch->epoch) {
             place--;
@@ -373,7 +372,9 @@ void judge_look(struct world *world, struct world_replica *replica)
 
 /* -- Promises -- */
 
-void judge_send(struct world *world, struct world_replica *replica, const struct world_letter *letter)
+void judge_send(struct world *world,
+                struct world_replica *replica,
+                const struct world_letter *letter)
 {
     if (letter->kind == LETTER_CONFIRM) {
         replica->promise_told =
@@ -413,8 +414,8 @@ void judge_start(struct world *world, struct world_replica *replica)
     bool is_there = epochs->offset_end >= replica->durable_end &&
                     epochs_before(epochs, replica->durable_end) == epoch;
     if (replica->durable_end > 0 && !is_there) {
-        world_violate(world, "node %d log %u: comes back with end %" PRId64 ", %" PRId64
-                      " was durable",
+        world_violate(world,
+                      "node %d log %u: comes back with end %" PRId64 ", %" PRId64 " was durable",
                       replica->node + 1, replica->log, epochs->offset_end, replica->durable_end);
     }
     replica->role = core->role;
@@ -452,8 +453,10 @@ void judge_acknowledge(struct world *world,
                     known->offset_end == place->offset_end && known->epoch == place->epoch &&
                     known->crc == proposal->crc;
     if (!is_there) {
-        world_violate(world, "node %d log %u: acknowledges %" PRId64 ", which is not what is "
-                      "committed there", replica->node + 1, replica->log, place->offset);
+        world_violate(world,
+                      "node %d log %u: acknowledges %" PRId64 ", which is not what is "
+                      "committed there",
+                      replica->node + 1, replica->log, place->offset);
         return;
     }
     int32_t copies = judge_copies(world, replica->log, place->epoch, place->offset_end);
@@ -511,9 +514,9 @@ void judge_read(struct world *world, struct world_replica *replica)
     world_count(world, WORLD_COUNT_reads);
     bool is_good = read_walk(world, replica, first->offset, read_end, visit, &judging);
     if (is_good && judging.offset_next != read_end) {
-        world_violate(world, "node %d log %u: a read from %" PRId64 " ends at %" PRId64
-                      ", not %" PRId64,
-                      replica->node + 1, replica->log, first->offset, judging.offset_next, read_end);
+        world_violate(
+            world, "node %d log %u: a read from %" PRId64 " ends at %" PRId64 ", not %" PRId64,
+            replica->node + 1, replica->log, first->offset, judging.offset_next, read_end);
     }
 }
 
@@ -526,13 +529,12 @@ void judge_walk(struct world *world, struct world_replica *replica, bool is_fina
                               .is_committed = true,
                               .is_verified = is_final};
     world_count(world, WORLD_COUNT_walks);
-    bool is_good = read_walk(world, replica, partition->offset_start, partition->offset_end, visit,
-                             &judging);
+    bool is_good =
+        read_walk(world, replica, partition->offset_start, partition->offset_end, visit, &judging);
     if (is_good && judging.offset_next < partition->offset_committed) {
-        world_violate(world, "node %d log %u: its batches end at %" PRId64
-                      ", below its commit end %" PRId64,
-                      replica->node + 1, replica->log, judging.offset_next,
-                      partition->offset_committed);
+        world_violate(
+            world, "node %d log %u: its batches end at %" PRId64 ", below its commit end %" PRId64,
+            replica->node + 1, replica->log, judging.offset_next, partition->offset_committed);
     }
 }
 

@@ -110,7 +110,8 @@ static void post(struct world *world, struct world_letter *letter, uint64_t time
                                                .letter = (uint32_t)(letter - network->letters)});
 }
 
-/* Return when a letter sent now on the link arrives, and keep the link's order unless it is late. */
+/* Return when a letter sent now on the link arrives, and keep the link's order unless it is late.
+ */
 static uint64_t arrival_ns(struct world *world, int32_t from, int32_t to)
 {
     const struct world_options *options = world->options;
@@ -167,7 +168,9 @@ void network_send(struct world *world, const struct world_letter *letter)
 
 /* -- Arriving -- */
 
-static void live_take(struct world *world, struct world_node *node, const struct world_letter *letter)
+static void live_take(struct world *world,
+                      struct world_node *node,
+                      const struct world_letter *letter)
 {
     struct world_replica *replica = &node->replicas[letter->log];
     const struct quorum_member *from = &world->config.voters[letter->from];
@@ -187,13 +190,16 @@ static void live_take(struct world *world, struct world_node *node, const struct
     }
 }
 
-static void letter_take(struct world *world, struct world_node *node, const struct world_letter *letter)
+static void letter_take(struct world *world,
+                        struct world_node *node,
+                        const struct world_letter *letter)
 {
     node_clock_set(world, node);
     history_letter(world, letter, "arrives");
     if (letter->kind == LETTER_MESSAGE) {
         struct pyr_error error = {0};
-        enum pyr_err err = member_receive(node->replicas[letter->log].member, &letter->inner, &error);
+        enum pyr_err err =
+            member_receive(node->replicas[letter->log].member, &letter->inner, &error);
         if (err == PYR_ERR_BUSY) {
             world_count(world, WORLD_COUNT_letters_refused);
         } else if (err != PYR_OK) {

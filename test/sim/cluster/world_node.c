@@ -50,7 +50,9 @@ void node_clock_set(struct world *world, struct world_node *node)
 
 /* -- Start -- */
 
-static void letter_send(void *ctx, const struct quorum_member *to, const struct member_letter *inner)
+static void letter_send(void *ctx,
+                        const struct quorum_member *to,
+                        const struct member_letter *inner)
 {
     struct world_replica *replica = ctx;
     struct world *world = replica->world;
@@ -114,8 +116,8 @@ static bool falls_opening(struct world *world, struct world_node *node)
     }
     size_t event = (size_t)prng_below(&world->node_prng, count);
     uint64_t mark = 0;
-    struct sim_disk *image = sim_record_image(node->disk, event, SIM_CRASH_RANDOM,
-                                              prng_next(&world->node_prng), &mark);
+    struct sim_disk *image =
+        sim_record_image(node->disk, event, SIM_CRASH_RANDOM, prng_next(&world->node_prng), &mark);
     world_disk_leave(node);
     sim_disk_destroy(node->disk);
     node->disk = image;

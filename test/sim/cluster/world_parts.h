@@ -60,7 +60,8 @@ struct world_log {
     int64_t acknowledged_end;
     uint64_t acknowledged;
 
-    struct world_batch *written; /* A hash table by epoch and offset: whatever was written anywhere. */
+    struct world_batch
+        *written; /* A hash table by epoch and offset: whatever was written anywhere. */
     size_t written_count;
     size_t written_room; /* A power of two. */
 
@@ -68,8 +69,8 @@ struct world_log {
     size_t opening_count;
     size_t opening_room;
 
-    int32_t leader_last;  /* Who opened the last epoch. */
-    int32_t guess;        /* Where clients go. */
+    int32_t leader_last; /* Who opened the last epoch. */
+    int32_t guess;       /* Where clients go. */
     uint64_t value_last;
     uint64_t phase_acknowledged; /* In this phase. */
 };
@@ -138,10 +139,10 @@ struct world_node {
     int32_t drift_ppm;
     int64_t wall_ms; /* How far the wall clock is off. */
 
-    uint64_t beat_ns;   /* By its clock: when the next heartbeats go. */
-    uint64_t start_ns;  /* When it starts again, while down. */
-    uint64_t paused_ns; /* It stands still until then. */
-    uint64_t ready_ns;  /* When it has recovered. */
+    uint64_t beat_ns;     /* By its clock: when the next heartbeats go. */
+    uint64_t start_ns;    /* When it starts again, while down. */
+    uint64_t paused_ns;   /* It stands still until then. */
+    uint64_t ready_ns;    /* When it has recovered. */
     uint32_t crash_after; /* So many events from now; 0: not. */
     bool crash_at_promise;
     bool may_fail; /* A failing sync was injected. */
@@ -337,9 +338,9 @@ bool faults_may_impair(const struct world *world, int32_t node);
 typedef bool (*read_visit_fn)(void *ctx, const struct batch_header *header, struct bytes batch);
 
 /**
- * Hand @visit the batches of @replica from @offset on that end at or below @offset_end, in the cache
- * and in segments. What is neither committed nor in the cache cannot be read and is left out. False:
- * the visit, or an error, ended it; an error is a violation.
+ * Hand @visit the batches of @replica from @offset on that end at or below @offset_end, in the
+ * cache and in segments. What is neither committed nor in the cache cannot be read and is left out.
+ * False: the visit, or an error, ended it; an error is a violation.
  */
 bool read_walk(struct world *world,
                struct world_replica *replica,
@@ -360,7 +361,9 @@ void judge_start(struct world *world, struct world_replica *replica);
 void judge_crash(struct world_replica *replica);
 
 /** Note what is said in @letter before it leaves. */
-void judge_send(struct world *world, struct world_replica *replica, const struct world_letter *letter);
+void judge_send(struct world *world,
+                struct world_replica *replica,
+                const struct world_letter *letter);
 
 /** Note that the batch with @header was written. */
 void judge_written(struct world *world, uint32_t log, const struct batch_header *header);
