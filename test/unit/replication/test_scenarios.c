@@ -852,3 +852,35 @@ TEST(scenario, brings_a_learner_level_and_does_not_count_it)
         "talk BCD            .             L2B:1Aoab2Bo| F2B:1Ao|ab2Bo F2B:1Aoab|2Bo\n";
     scripted_play_with(3, 1, 2, table);
 }
+
+/* A cuts a for B, which leads; and yet a comes to be committed: B falls, and E, which has a, is
+ * elected by those who have neither. So it says nothing of a record that it was cut at home: it is
+ * lost when something else is committed in its place, and not before. */
+TEST(scenario, may_commit_what_a_deposed_leader_has_cut)
+{
+    static const char table[] =
+        "step                        A            B            C             D             E\n"
+        "stand A                     P0:|         .            .             .             .\n"
+        "talk                        L1A:1Ao|     F1A:|1Ao     F1A:|1Ao      F1A:|1Ao      "
+        "F1A:|1Ao\n"
+        "append A a                  L1A:1Ao|/a   .            .             .             .\n"
+        "A>E, flush E                .            .            .             .             "
+        "F1A:1Ao|a\n"
+        "drop A, drop E              .            .            .             .             .\n"
+        "wait 12                     .            .            .             .             .\n"
+        "stand B                     .            P1A:|1Ao     .             .             .\n"
+        "B>C, C>B, B>D, D>B, flush B .            C2B:|1Ao     .             .             .\n"
+        "drop B>A, drop B>E          .            .            .             .             .\n"
+        "B>C, B>D, flush C, flush D  .            .            F2B:|1Ao      F2B:|1Ao      .\n"
+        "C>B, D>B                    .            L2B:|1Ao/2Bo .             .             .\n"
+        "talk AB                     F2B:1Ao|2Bo  L2B:|1Ao2Bo  .             .             .\n"
+        "crash B                     .            down:1Ao2Bo  .             .             .\n"
+        "drop A, drop B              .            .            .             .             .\n"
+        "wait 12                     .            .            .             .             .\n"
+        "stand E                     .            .            .             .             "
+        "P1A:1Ao|a\n"
+        "talk CDE                    .            .            F2E:1Ao|a2Eo  F2E:1Ao|a2Eo  "
+        "L2E:1Aoa2Eo|\n"
+        "wait 6, look E, talk        F2E:1Aoa2Eo| .            .             .             .\n";
+    scripted_play(5, 3, table);
+}
