@@ -16,7 +16,8 @@
  * log does, or lie wholly inside it: what is there already stays, with everything behind it. What
  * is acknowledged is the end of what was compared, and not of the log: behind it there may be
  * batches of a leader that lost (RPL-3). For the same reason a commit end that the leader tells is
- * believed only up to what was found alike since this epoch began here (RPL-5).
+ * believed only up to what was found alike since this epoch began here (RPL-5). Who starts anew in
+ * an epoch has found nothing alike; it says so when it hears that leader, and is asked.
  */
 #include "replication/inner.h"
 
@@ -171,6 +172,8 @@ void follower_live(struct replica *replica, const struct replica_event *event)
     }
     follow(replica, event->epoch, event->member, event->now_ns);
     commit_notice(replica, event->committed);
+    replica->owes_unknown = replica->alike == QUORUM_END_UNKNOWN;
+    follower_durable(replica);
 }
 
 void follower_durable(struct replica *replica)
@@ -192,6 +195,13 @@ void follower_durable(struct replica *replica)
                                     .durable = QUORUM_END_UNKNOWN,
                                     .fork = epochs_end_of(&replica->epochs, replica->place_epoch)};
         replica->owes_fork = false;
+    }
+    if (replica->owes_unknown) {
+        struct replica_message *message =
+            effect_send(replica, replica->leader, REPLICA_APPEND_ANSWER, replica->promise);
+        message->as.answer = (struct replica_answer){.outcome = REPLICA_OUTCOME_UNKNOWN,
+                                                     .durable = QUORUM_END_UNKNOWN};
+        replica->owes_unknown = false;
     }
     int64_t durable = replica->alike < replica->durable ? replica->alike : replica->durable;
     if (MUTANT(ack_own_length) && replica->alike >= 0) {

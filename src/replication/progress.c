@@ -34,7 +34,7 @@ static void flights_clear(struct replica_progress *progress)
 static void probe_from(struct replica_progress *progress, int64_t next, uint64_t now_ns)
 {
     ASSERT(next >= 0);
-    ASSERT(!progress->is_reading);
+    ASSERT(progress->flight_count <= REPLICA_FLIGHTS_MAX);
 
     flights_clear(progress);
     progress->next = next;
@@ -200,6 +200,20 @@ static void answer_fork(struct replica *replica,
     probe_from(progress, next > matched ? next : matched, now_ns);
 }
 
+/* @member has started anew, and holds nothing for alike: it believes no commit end before it is
+ * asked, and in an epoch in which nobody appends nothing else would ask it. */
+static void answer_unknown(struct replica *replica, int32_t member, uint64_t now_ns)
+{
+    struct replica_progress *progress = &replica->progress[member];
+    int64_t matched = replica->matches[member];
+    ASSERT(member != replica->peer);
+    ASSERT(matched <= replica->epochs.offset_end);
+
+    if (!progress->is_probing) {
+        probe_from(progress, matched > QUORUM_END_UNKNOWN ? matched : progress->next, now_ns);
+    }
+}
+
 void progress_answer(struct replica *replica, const struct replica_event *event, int32_t member)
 {
     const struct replica_message *message = event->message;
@@ -215,6 +229,8 @@ void progress_answer(struct replica *replica, const struct replica_event *event,
         answer_alike(replica, answer, member, event->now_ns);
     } else if (answer->outcome == REPLICA_OUTCOME_FORK) {
         answer_fork(replica, answer, member, event->now_ns);
+    } else if (answer->outcome == REPLICA_OUTCOME_UNKNOWN) {
+        answer_unknown(replica, member, event->now_ns);
     }
     member_send(replica, member);
 }

@@ -55,6 +55,7 @@ void replica_promise(struct replica *replica, int32_t epoch, uint64_t now_ns)
     replica->answered = QUORUM_END_UNKNOWN;
     replica->owes_answer = false;
     replica->owes_fork = false;
+    replica->owes_unknown = false;
     replica->owes_ballot = false;
     replica->candidate = QUORUM_NO_MEMBER;
     replica_become(replica, REPLICA_FOLLOWER, now_ns);

@@ -197,6 +197,7 @@ struct replica {
     int64_t answered;    /* What it was told is durable. */
     bool owes_answer;    /* At once, or as soon as the promise is durable. */
     bool owes_fork;      /* Likewise: that the place was not there. */
+    bool owes_unknown;   /* Likewise: that nothing was compared yet. */
     int64_t place;       /* Of the last append. */
     int32_t place_epoch; /* The batch before it, as the leader has it. */
 

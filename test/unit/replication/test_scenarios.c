@@ -78,6 +78,21 @@ TEST(scenario, keeps_what_its_own_commit_end_does_not_know)
     scripted_play(3, 2, table);
 }
 
+/* Who starts anew knows of no commit end, and believes none before it was compared with the leader.
+ * Where nobody appends, nobody would: it asks to be asked, or it would show old ends for ever. */
+TEST(scenario, tells_who_starts_anew_what_is_committed)
+{
+    static const char table[] = "step              A             B             C\n"
+                                "stand A           P0:|          .             .\n"
+                                "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "append A a        L1A:1Ao|/a    .             .\n"
+                                "talk              L1A:1Aoa|     F1A:1Ao|a     F1A:1Ao|a\n"
+                                "crash B, start B  .             F1A:|1Aoa     .\n"
+                                "beat A            .             .             .\n"
+                                "talk              L+1A:1Aoa|    F1A:1Aoa|     F1A:1Aoa|\n";
+    scripted_play(3, 2, table);
+}
+
 /* KIP-101, the second case. All fall; A alone had a on disk, and B fills that place with another
  * batch. The lengths say nothing about it, the epochs do: A gives way. */
 TEST(scenario, heals_what_parted_in_a_power_cut)
@@ -771,7 +786,7 @@ TEST(scenario, holds_no_lease_before_its_opening_is_committed)
                                 "beat A             .            .        .\n"
                                 "A>B, B>A           .            .        .\n"
                                 "wait 6, look A     .            .        .\n"
-                                "talk               L+1A:1Ao|    F1A:|1Ao F1A:1Ao|\n";
+                                "talk               L+1A:1Ao|    F1A:|1Ao F1A:|1Ao\n";
     scripted_play(3, 2, table);
 }
 
