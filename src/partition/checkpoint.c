@@ -17,6 +17,7 @@
  *           -> IDLE:     files of the journal below P are recycled
  */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "partition/shard_inner.h"
 
 void shard_checkpoint_urge(struct shard *shard, enum pyr_err err)
@@ -165,6 +166,9 @@ static size_t cached_walk(const struct partition *partition, uint8_t *data)
     ASSERT(partition->checkpoint_target <= partition->offset_end);
     ASSERT(row_is_ready(partition));
 
+    if (MUTANT(checkpoint_forgets_tail)) {
+        return 0;
+    }
     int64_t offset = partition->offset_synced;
     size_t bytes = 0;
     for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {

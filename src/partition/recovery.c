@@ -395,7 +395,8 @@ static enum pyr_err recover_entry(struct shard *shard,
     if (entry->entry.epoch > partition->epoch) {
         partition->epoch = entry->entry.epoch;
     }
-    if (partition->is_replicated && entry->entry.number <= partition->entry_claimed) {
+    if (partition->is_replicated && entry->entry.number <= partition->entry_claimed &&
+        !MUTANT(covered_entries_replayed)) {
         return PYR_OK; /* What was cut since must not be appended, nor what came since be cut. */
     }
     recover_commit(partition, &entry->entry);

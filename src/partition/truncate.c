@@ -16,6 +16,7 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "partition/shard_inner.h"
 
 /* Return the epoch of the last batch below the log's end: in the cache, or else in a segment. */
@@ -147,11 +148,15 @@ enum pyr_err partition_truncate(struct partition *partition,
                                     .offset = offset,
                                     .number = partition->entry_number + 1,
                                     .commit_lag = append_commit_lag(partition, offset)};
-    err = promise_journal(partition, &entry, offset, reterr);
+    if (!MUTANT(cut_in_memory_only)) {
+        err = promise_journal(partition, &entry, offset, reterr);
+    }
     if (err != PYR_OK) {
         return err;
     }
-    pending_clip(partition, offset);
+    if (!MUTANT(cut_keeps_pending)) {
+        pending_clip(partition, offset);
+    }
     truncate_cache(partition, offset);
     bool is_wanted = shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING &&
                      offset < partition->checkpoint_target;
