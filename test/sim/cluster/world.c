@@ -192,10 +192,10 @@ static void trouble_look(struct world *world)
 static void config_set(struct world *world)
 {
     const struct world_options *options = world->options;
-    world->config.rules =
-        (struct quorum_rules){.voter_count = options->nodes,
-                              .write_quorum = options->write_quorum,
-                              .read_quorum = options->nodes - options->write_quorum + 1};
+    world->config.rules = (struct quorum_rules){.voter_count = options->nodes,
+                                                .write_quorum = options->write_quorum,
+                                                .read_quorum = options->read_quorum,
+                                                .unclean_election = options->unclean_election != 0};
     for (int32_t number = 0; number < options->nodes; number++) {
         world->config.voters[number] =
             (struct quorum_member){.node = {number + 1}, .storage = {{(uint8_t)(number + 1)}}};
@@ -277,7 +277,9 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 {
     ASSERT(options->nodes >= 1 && options->nodes <= WORLD_NODES_MAX);
     ASSERT(options->logs >= 1 && options->logs <= WORLD_LOGS_MAX);
-    ASSERT(options->in_flight_max < PROPOSALS_MAX);
+    ASSERT_STATIC((int)WORLD_IN_FLIGHT_MAX < (int)PROPOSALS_MAX,
+                  "each has its place in a replica's ring");
+    ASSERT(options->in_flight_max <= WORLD_IN_FLIGHT_MAX);
     *ret_result = (struct world_result){.hash = UINT64_C(0xcbf29ce484222325)};
     struct world *world = world_create(options, ret_result);
     while (!world->is_over) {

@@ -36,8 +36,14 @@
 enum {
     WORLD_NODES_MAX = 7,
     WORLD_LOGS_MAX = 3,
+    WORLD_IN_FLIGHT_MAX = 63,
     WORLD_VIOLATION_BYTES = 512,
 };
+
+/* Nanoseconds, for the bounds of world_numbers.def. */
+#define WORLD_MS   UINT64_C(1000000)
+#define WORLD_S    UINT64_C(1000000000)
+#define WORLD_HOUR UINT64_C(3600000000000)
 
 /* What can be made to happen, X(name, what it is). Those below the line go beyond what the nodes
  * promise to survive so far: their weights are 0 unless somebody sets them. */
@@ -115,50 +121,12 @@ enum world_count {
 struct world_options {
     uint64_t seed;
 
-    /* The cluster. */
-    int32_t nodes;        /* N, at most WORLD_NODES_MAX. */
-    int32_t write_quorum; /* W; the others follow from it. */
-    uint32_t logs;        /* At most WORLD_LOGS_MAX. */
-    uint64_t timeout_ns;  /* Minimum timeout of an election. */
-    uint64_t beat_ns;     /* Between two heartbeats of a leader. */
+    /* The numbers. Fields: world_numbers.def. */
+#define WORLD_NUMBER(group, type, name, kind, least, most, text) type name;
+#include "sim/cluster/world_numbers.def"
+#undef WORLD_NUMBER
 
-    /* The nodes. */
-    uint64_t cache_bytes;
-    uint64_t buffer_time_ns; /* As in struct shard_options, */
-    uint32_t wal_files;
-    uint64_t segment_bytes; /* and in struct partition_options. */
-    uint64_t disk_ns_min;   /* Of an operation on a disk. */
-    uint64_t disk_ns_max;
-    uint32_t drift_ppm_max; /* How much faster or slower than the world a clock may be. */
-
-    /* The network. Chances are per thousand letters. */
-    uint64_t link_ns_min;
-    uint64_t link_ns_max;
-    uint32_t lose;
-    uint32_t repeat;
-    uint32_t delay; /* By up to half a timeout; later letters overtake it. */
-
-    /* The clients. */
-    uint64_t acknowledged_wanted; /* The first phase ends when so many batches were acknowledged, */
-    uint64_t faults_wanted;       /* and so many faults have happened, */
-    uint64_t trouble_ns_max;      /* or after this time. */
-    uint64_t think_ns;            /* Between two proposals to a log, on average. */
-    uint32_t in_flight_max;       /* Proposals to a log. */
-    uint32_t records_max;         /* Of a batch. */
-    uint32_t value_bytes_max;
-    uint32_t strays; /* Per thousand proposals: sent to any node. */
-    uint32_t reads;  /* Per thousand proposals: followed by a read. */
-
-    /* The trouble. */
-    uint64_t fault_ns;      /* Between two faults, on average. */
-    uint64_t fault_life_ns; /* How long one lasts, on average. */
-    int32_t down_max;       /* Nodes that may be down, cut off or paused at once. */
-    uint32_t weights[WORLD_FAULT_END];
-    uint32_t crash_opening; /* Per thousand starts: a crash while the node recovers. */
-
-    /* The judge. */
-    uint32_t images; /* Per thousand acknowledgements: look for the batch in crash images. */
-    uint32_t walks;  /* Per million events of a node: hold a whole log against the history. */
+    uint32_t weights[WORLD_FAULT_END]; /* How often each fault, against the others; 0: never. */
 
     FILE *history;    /* Not NULL: a line for every change of state goes there. Borrowed. */
     bool has_letters; /* And for every letter. */

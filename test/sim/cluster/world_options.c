@@ -53,6 +53,7 @@ static void cluster_draw(struct prng *prng, struct world_options *options)
     size_t cluster = (size_t)prng_below(prng, sizeof clusters / sizeof clusters[0]);
     options->nodes = clusters[cluster].nodes;
     options->write_quorum = clusters[cluster].write_quorum;
+    options->read_quorum = options->nodes - options->write_quorum + 1;
     options->logs = is_chosen(prng, 6) ? 1 : 1 + (uint32_t)prng_below(prng, WORLD_LOGS_MAX);
     options->timeout_ns = (40 + prng_below(prng, 160)) * NS_PER_MS;
     options->beat_ns = options->timeout_ns / (3 + prng_below(prng, 4));
@@ -137,41 +138,11 @@ const char *world_count_name(enum world_count count)
 
 void world_options_print(const struct world_options *options, FILE *out)
 {
-#define NUMBER(name) (void)fprintf(out, #name " %" PRIu64 "\n", (uint64_t)options->name)
-    NUMBER(seed);
-    NUMBER(nodes);
-    NUMBER(write_quorum);
-    NUMBER(logs);
-    NUMBER(timeout_ns);
-    NUMBER(beat_ns);
-    NUMBER(cache_bytes);
-    NUMBER(buffer_time_ns);
-    NUMBER(wal_files);
-    NUMBER(segment_bytes);
-    NUMBER(disk_ns_min);
-    NUMBER(disk_ns_max);
-    NUMBER(drift_ppm_max);
-    NUMBER(link_ns_min);
-    NUMBER(link_ns_max);
-    NUMBER(lose);
-    NUMBER(repeat);
-    NUMBER(delay);
-    NUMBER(acknowledged_wanted);
-    NUMBER(faults_wanted);
-    NUMBER(trouble_ns_max);
-    NUMBER(think_ns);
-    NUMBER(in_flight_max);
-    NUMBER(records_max);
-    NUMBER(value_bytes_max);
-    NUMBER(strays);
-    NUMBER(reads);
-    NUMBER(fault_ns);
-    NUMBER(fault_life_ns);
-    NUMBER(down_max);
-    NUMBER(crash_opening);
-    NUMBER(images);
-    NUMBER(walks);
-#undef NUMBER
+#define WORLD_NUMBER(group, type, name, kind, least, most, text) \
+    (void)fprintf(out, #name " %" PRIu64 "\n", (uint64_t)options->name);
+    (void)fprintf(out, "seed %" PRIu64 "\n", options->seed);
+#include "sim/cluster/world_numbers.def"
+#undef WORLD_NUMBER
     for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
         (void)fprintf(out, "weight %s %u\n", world_fault_name((enum world_fault)fault),
                       options->weights[fault]);
