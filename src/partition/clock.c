@@ -17,21 +17,11 @@
  * rolls by age needs no stamps; once it has had one it goes on, or what is appended without would
  * pass for as old as that one.
  *
- * The stamp's batch: control type CLOCK_CONTROL_TYPE; value: version 0 (2 bytes), milliseconds (8
- * bytes), big-endian as all in a batch.
+ * The stamp's batch: record/control.h.
  */
 #include "base/assert.h"
-#include "base/codec.h"
 #include "partition/shard_inner.h"
-#include "record/builder.h"
-#include "record/walk.h"
-
-enum {
-    CLOCK_CONTROL_TYPE =
-        100, /* Kafka's own types end at 6; clients skip the ones they do not know. */
-    CLOCK_VALUE_BYTES = 10,
-    CLOCK_BATCH_BYTES_MAX = 128,
-};
+#include "record/control.h"
 
 /* Return whether the last segment, which ends at @end, holds one stamp and nothing else. It is so
  * short that its only block is the one kept for checkpoints. */
@@ -43,7 +33,7 @@ static bool is_one_stamp(const struct partition *partition, const struct segment
     struct bytes batch = {partition->tail, partition->tail_bytes};
     struct batch_header header;
     int64_t clock_ms = 0;
-    return end->offset - end->segment == 1 && end->bytes <= CLOCK_BATCH_BYTES_MAX &&
+    return end->offset - end->segment == 1 && end->bytes <= CONTROL_BATCH_BYTES_MAX &&
            end->offset == partition->offset_synced && end->bytes == batch.count &&
            batch_header_read(batch, &header, NULL) == PYR_OK && header.bytes == batch.count &&
            batch_verify(batch, &header, NULL) == PYR_OK && header.base_offset == end->segment &&
@@ -148,22 +138,15 @@ enum pyr_err clock_stamp(struct partition *partition, struct pyr_error *reterr)
     struct shard *shard = partition->shard;
     size_t room_bytes = 0;
     enum pyr_err err = PYR_OK;
-    uint8_t *room =
-        cache_reserve(&shard->cache, &partition->cached, CLOCK_BATCH_BYTES_MAX, &room_bytes, &err);
+    uint8_t *room = cache_reserve(&shard->cache, &partition->cached, CONTROL_BATCH_BYTES_MAX,
+                                  &room_bytes, &err);
     if (!room) {
         return err_set(reterr, err, "log '%s': no room for a clock batch", partition->name);
     }
 
     int64_t now_ms = clock_now_ms(partition);
-    uint8_t value[CLOCK_VALUE_BYTES] = {0};
-    put_be64(value + 2, (uint64_t)now_ms);
-    struct builder builder;
-    builder_init(&builder, (struct bytes_mut){room, room_bytes});
-    err = builder_add_control(&builder, CLOCK_CONTROL_TYPE, (struct bytes){value, sizeof value},
-                              now_ms, reterr);
-    ASSERT(err == PYR_OK);
-    const struct batch_stamp stamp = BATCH_STAMP_NONE;
-    size_t bytes = builder_seal(&builder, &stamp).count;
+    const struct control control = {.type = CONTROL_CLOCK, .as.clock_ms = now_ms};
+    size_t bytes = control_build((struct bytes_mut){room, room_bytes}, &control, now_ms).count;
     int64_t offset = 0;
     err = partition_append(partition, bytes, 0, &offset, reterr);
     if (err != PYR_OK) {
@@ -181,17 +164,10 @@ bool clock_read(struct bytes batch, const struct batch_header *header, int64_t *
     ASSERT(batch.count >= BATCH_HEADER_BYTES);
     ASSERT(header->bytes >= BATCH_HEADER_BYTES);
 
-    if (!batch_is_control(header) || batch_codec(header) != BATCH_CODEC_NONE) {
-        return false;
-    }
-    struct walk walk;
-    struct record_view view;
-    walk_init(&walk, header, batch_records(batch, header));
-    bool is_clock = walk_next(&walk, &view) && view.key.count == 4 &&
-                    get_be16(view.key.data + 2) == CLOCK_CONTROL_TYPE &&
-                    view.value.count == CLOCK_VALUE_BYTES && get_be16(view.value.data) == 0;
+    struct control control;
+    bool is_clock = control_read(batch, header, &control) && control.type == CONTROL_CLOCK;
     if (is_clock) {
-        *ret_ms = (int64_t)get_be64(view.value.data + 2);
+        *ret_ms = control.as.clock_ms;
     }
     return is_clock;
 }
