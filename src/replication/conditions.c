@@ -9,7 +9,7 @@ void conditions_init(struct conditions *conditions,
                      uint32_t undo_count,
                      int64_t offset_start)
 {
-    ASSERT(undo_count > 0);
+    ASSERT(undos || undo_count == 0);
     ASSERT(offset_start >= 0);
     *conditions = (struct conditions){.undos = undos,
                                       .undo_count_max = undo_count,
@@ -18,6 +18,22 @@ void conditions_init(struct conditions *conditions,
                                       .committed = offset_start,
                                       .users_end = offset_start,
                                       .token = CONDITION_NONE};
+}
+
+void conditions_move_undos(struct conditions *conditions,
+                           struct condition_undo *undos,
+                           uint32_t undo_count)
+{
+    ASSERT(undo_count >= conditions->undo_count);
+    ASSERT(undos != conditions->undos || undo_count == 0);
+
+    for (uint32_t index = 0; index < conditions->undo_count; index++) {
+        undos[index] =
+            conditions->undos[(conditions->undo_first + index) % conditions->undo_count_max];
+    }
+    conditions->undos = undos;
+    conditions->undo_count_max = undo_count;
+    conditions->undo_first = 0;
 }
 
 static enum condition_reason reason_of(const struct conditions *conditions,
@@ -50,6 +66,7 @@ struct condition_answer conditions_judge(const struct conditions *conditions,
         answer.producer = producers_check(producers, batch);
         if (answer.producer.verdict != PRODUCER_ACCEPTED) { /* CND-1 */
             answer.action = CONDITION_ANSWER;
+            answer.reason = (enum condition_reason)answer.producer.entry.refusal;
             return answer;
         }
     }
@@ -77,6 +94,7 @@ void conditions_append(struct conditions *conditions,
     if (offset_end <= conditions->committed) {
         conditions->undo_start = offset_end;
     } else {
+        ASSERT(conditions->undo_count_max > 0);
         if (conditions->undo_count == conditions->undo_count_max) {
             conditions->undo_start = conditions->undos[conditions->undo_first].offset_end;
             conditions->undo_first = (conditions->undo_first + 1) % conditions->undo_count_max;

@@ -66,20 +66,27 @@ enum condition_action {
     CONDITION_ANSWER, /* Append nothing: answer. */
 };
 
-enum condition_reason { CONDITION_HOLDS, CONDITION_TOKEN, CONDITION_END };
+/* Kept in the log (record/control.h) and in copies of the producers' state. */
+enum condition_reason { CONDITION_HOLDS = 0, CONDITION_TOKEN = 1, CONDITION_END = 2 };
 
 struct condition_answer {
     enum condition_action action;
-    enum condition_reason reason;
+    enum condition_reason reason;    /* Of a repeat, too: what the first try got. */
     struct producer_answer producer; /* With the offset at whose commit an ANSWER may leave. */
 };
 
 /** Set up @conditions for a log that begins, or is folded from, @offset_start. Borrows @undos for
- * its life: as many as batches may be uncommitted, at least 1. */
+ * its life: as many as batches may be uncommitted; 0: none before there are more. */
 void conditions_init(struct conditions *conditions,
                      struct condition_undo *undos,
                      uint32_t undo_count,
                      int64_t offset_start);
+
+/** Go on with other undos, @undo_count and no fewer than are in use. What was borrowed until now is
+ * the caller's again. */
+void conditions_move_undos(struct conditions *conditions,
+                           struct condition_undo *undos,
+                           uint32_t undo_count);
 
 /** Return what becomes of an append of @batch, of no producer if its id is PRODUCER_NO_ID, under
  * @request. */

@@ -24,6 +24,7 @@ enum {
     STATE_HEADER_BYTES = 56,
     STATE_ROW_BYTES = 24,
     STATE_ENTRY_BYTES = 32,
+    REFUSAL_MAX = 2,
 };
 
 static int32_t sequence_after(int32_t sequence, int32_t count)
@@ -46,7 +47,9 @@ static int32_t *head_of(const struct producers *producers, int64_t id)
 
 static int32_t row_find(const struct producers *producers, int64_t id)
 {
-    int32_t row = *head_of(producers, id);
+    ASSERT(id > PRODUCER_NO_ID);
+
+    int32_t row = producers->row_count > 0 ? *head_of(producers, id) : PRODUCER_NO_ROW;
     while (row != PRODUCER_NO_ROW && producers->rows[row].id != id) {
         ASSERT(row < producers->row_count);
         row = producers->rows[row].chain;
@@ -101,36 +104,66 @@ static bool is_expired(const struct producers *producers, const struct producer_
            producers->clock.stamp_ms - row->stamp_ms > producers->expiry_ms;
 }
 
-/* Return the row for a new producer: an empty one, or the longest idle. Stamps rise with offsets,
- * so that none is expired if this is not. */
+/* Return the row for a new producer: that of the longest idle one if it has expired, else an empty
+ * one, else that of the longest idle. Stamps rise with offsets, so that none is expired if this is
+ * not. */
 static int32_t row_idle(const struct producers *producers)
 {
     ASSERT(producers->row_count > 0);
-    int32_t idle = 0;
+    int32_t idle = PRODUCER_NO_ROW;
+    int32_t empty = PRODUCER_NO_ROW;
     int64_t idle_end = INT64_MAX;
-    for (int32_t row = 0; row < producers->row_count && idle_end >= 0; row++) {
+    for (int32_t row = 0; row < producers->row_count; row++) {
         const struct producer_row *seen = &producers->rows[row];
-        int64_t end = seen->id == PRODUCER_NO_ID ? -1 : entry_newest(seen)->offset_end;
-        if (end < idle_end) {
+        if (seen->id == PRODUCER_NO_ID) {
+            empty = empty == PRODUCER_NO_ROW ? row : empty;
+        } else if (entry_newest(seen)->offset_end < idle_end) {
             idle = row;
-            idle_end = end;
+            idle_end = entry_newest(seen)->offset_end;
         }
     }
-    ASSERT(idle_end < INT64_MAX);
-    return idle;
+    ASSERT(idle != PRODUCER_NO_ROW || empty != PRODUCER_NO_ROW);
+    bool is_over = idle != PRODUCER_NO_ROW && is_expired(producers, &producers->rows[idle]);
+    return is_over || empty == PRODUCER_NO_ROW ? idle : empty;
+}
+
+bool producers_wants_row(const struct producers *producers, int64_t id)
+{
+    ASSERT(id > PRODUCER_NO_ID);
+    ASSERT(producers->row_count >= 0);
+
+    if (row_find(producers, id) != PRODUCER_NO_ROW) {
+        return false;
+    }
+    if (producers->row_count == 0) {
+        return left->refusal == right->refusal;
+    }
+    const struct producer_row *row = &producers->rows[row_idle(producers)];
+    return row->id != PRODUCER_NO_ID && !is_expired(producers, row);
 }
 
 /* -- Setting up -- */
 
+/* Let the rows from @first on be empty, and all chains. */
+static void rows_clear(struct producers *producers, int32_t first)
+{
+    ASSERT(first >= 0);
+    ASSERT(first <= producers->row_count);
+
+    for (int32_t row = first; row < producers->row_count; row++) {
+        producers->rows[row] = (struct producer_row){.id = PRODUCER_NO_ID, .stamp_ms = -1};
+    }
+    for (int32_t row = 0; row < producers->row_count; row++) {
+        producers->heads[row] = PRODUCER_NO_ROW;
+    }
+}
+
 void producers_reset(struct producers *producers, int64_t offset_start)
 {
     ASSERT(offset_start >= 0);
-    ASSERT(producers->row_count > 0);
+    ASSERT(producers->row_count >= 0);
 
-    for (int32_t row = 0; row < producers->row_count; row++) {
-        producers->rows[row] = (struct producer_row){.id = PRODUCER_NO_ID, .stamp_ms = -1};
-        producers->heads[row] = PRODUCER_NO_ROW;
-    }
+    rows_clear(producers, 0);
     producers->undo_first = 0;
     producers->undo_count = 0;
     producers->undo_start = offset_start;
@@ -143,8 +176,7 @@ void producers_init(struct producers *producers,
                     const struct producers_options *options,
                     int64_t offset_start)
 {
-    ASSERT(options->row_count > 0);
-    ASSERT(options->undo_count > 0);
+    ASSERT(options->row_count >= 0);
     ASSERT(options->expiry_ms >= 0);
 
     *producers = (struct producers){
@@ -157,6 +189,77 @@ void producers_init(struct producers *producers,
         .committed = offset_start,
     };
     producers_reset(producers, offset_start);
+}
+
+/* -- Other memory -- */
+
+/* Chain the rows below @row_count, which are filled, and let the others be empty. */
+static void rows_chain(struct producers *producers, int32_t row_count)
+{
+    ASSERT(row_count <= producers->row_count);
+    ASSERT(producers->row_count == 0 || producers->heads);
+
+    rows_clear(producers, row_count);
+    for (int32_t row = 0; row < row_count; row++) {
+        struct producer_row *chained = &producers->rows[row];
+        if (chained->id != PRODUCER_NO_ID) {
+            int32_t *head = head_of(producers, chained->id);
+            chained->chain = *head;
+            *head = row;
+        }
+    }
+}
+
+void producers_move_rows(struct producers *producers,
+                         struct producer_row *rows,
+                         int32_t *heads,
+                         int32_t row_count)
+{
+    ASSERT(row_count >= producers->row_count);
+    ASSERT(rows != producers->rows);
+
+    int32_t count = producers->row_count;
+    if (count > 0) {
+        memcpy(rows, producers->rows, (size_t)count * sizeof *rows);
+    }
+    producers->rows = rows;
+    producers->heads = heads;
+    producers->row_count = row_count;
+    rows_chain(producers, count);
+}
+
+void producers_move_undos(struct producers *producers,
+                          struct producer_undo *undos,
+                          uint32_t undo_count)
+{
+    ASSERT(undo_count >= producers->undo_count);
+    ASSERT(undos != producers->undos || undo_count == 0);
+
+    for (uint32_t index = 0; index < producers->undo_count; index++) {
+        undos[index] =
+            producers->undos[(producers->undo_first + index) % producers->undo_count_max];
+    }
+    producers->undos = undos;
+    producers->undo_count_max = undo_count;
+    producers->undo_first = 0;
+}
+
+void producers_copy(const struct producers *producers,
+                    struct producer_row *rows,
+                    int32_t *heads,
+                    struct producers *ret_copy)
+{
+    ASSERT(ret_copy != producers);
+    ASSERT(producers->row_count == 0 || rows != producers->rows);
+
+    size_t count = (size_t)producers->row_count;
+    *ret_copy = *producers;
+    ret_copy->rows = rows;
+    ret_copy->heads = heads;
+    if (count > 0) {
+        memcpy(rows, producers->rows, count * sizeof *rows);
+        memcpy(heads, producers->heads, count * sizeof *heads);
+    }
 }
 
 /* -- Judging -- */
@@ -186,6 +289,9 @@ static struct producer_answer answer_unknown(const struct producers *producers,
     }
     if (has_row) {
         return (struct producer_answer){.verdict = PRODUCER_ACCEPTED};
+    }
+    if (producers->row_count == 0) {
+        return (struct producer_answer){.verdict = PRODUCER_FULL};
     }
     const struct producer_row *row = &producers->rows[row_idle(producers)];
     if (row->id != PRODUCER_NO_ID && !is_expired(producers, row) &&
@@ -274,6 +380,7 @@ static void undo_push(struct producers *producers, int32_t row, int64_t offset_e
         producers->undo_start = offset_end;
         return;
     }
+    ASSERT(producers->undo_count_max > 0);
     if (producers->undo_count == producers->undo_count_max) {
         producers->undo_start = producers->undos[producers->undo_first].offset_end;
         producers->undo_first = (producers->undo_first + 1) % producers->undo_count_max;
@@ -350,7 +457,7 @@ void producers_append(struct producers *producers, const struct producer_batch *
                                                        .offset_end = batch->offset_end,
                                                        .sequence_first = batch->sequence_first,
                                                        .sequence_count = batch->sequence_count,
-                                                       .is_refusal = batch->is_refusal};
+                                                       .refusal = batch->refusal};
     row->place = (uint8_t)((row->place + 1) % PRODUCER_BATCHES_REMEMBERED);
     row->count = (uint8_t)(row->count + (row->count < PRODUCER_BATCHES_REMEMBERED));
     producers->offset_end = batch->offset_end;
@@ -371,7 +478,7 @@ void producers_stamp(struct producers *producers, int64_t stamp_ms, int64_t offs
 void producers_commit(struct producers *producers, int64_t offset_end)
 {
     ASSERT(offset_end >= producers->committed);
-    ASSERT(producers->undo_first < producers->undo_count_max);
+    ASSERT(producers->undo_first == 0 || producers->undo_first < producers->undo_count_max);
 
     producers->committed = offset_end;
     while (producers->undo_count > 0 &&
@@ -420,14 +527,82 @@ bool producers_truncate(struct producers *producers, int64_t offset_end)
         producers->undo_count--;
     }
     ASSERT(producers->offset_end <= offset_end); /* PRD-3 */
-    return true;
+    return left->refusal == right->refusal;
+}
+
+/* -- Comparing -- */
+
+static bool entry_equal(const struct producer_entry *left, const struct producer_entry *right)
+{
+    ASSERT(left->sequence_count > 0);
+    ASSERT(right->sequence_count > 0);
+
+    return left->offset_first == right->offset_first && left->offset_end == right->offset_end &&
+           left->sequence_first == right->sequence_first &&
+           left->sequence_count == right->sequence_count && left->refusal == right->refusal;
+}
+
+/* Return whether @left and @right, of one producer, are alike. */
+static bool row_equal(const struct producer_row *left, const struct producer_row *right)
+{
+    ASSERT(left->id == right->id);
+    ASSERT(left->count > 0);
+
+    bool is_equal = left->epoch == right->epoch && left->stamp_ms == right->stamp_ms &&
+                    left->count == right->count;
+    for (int index = 0; is_equal && index < left->count; index++) {
+        is_equal = entry_equal(entry_at(left, index), entry_at(right, index));
+    }
+    return is_equal;
+}
+
+static int32_t rows_used(const struct producers *producers)
+{
+    ASSERT(producers->row_count >= 0);
+
+    int32_t count = 0;
+    for (int32_t row = 0; row < producers->row_count; row++) {
+        count += producers->rows[row].id != PRODUCER_NO_ID;
+    }
+    return count;
+}
+
+bool producers_equal(const struct producers *left, const struct producers *right)
+{
+    ASSERT(left->offset_end >= 0);
+    ASSERT(right->offset_end >= 0);
+
+    bool is_equal =
+        left->offset_end == right->offset_end && left->clock.stamp_ms == right->clock.stamp_ms &&
+        left->clock.offset_end == right->clock.offset_end && left->lost.id == right->lost.id &&
+        left->lost.epoch == right->lost.epoch && left->lost.offset_end == right->lost.offset_end &&
+        rows_used(left) == rows_used(right);
+    for (int32_t row = 0; is_equal && row < left->row_count; row++) {
+        const struct producer_row *mine = &left->rows[row];
+        int32_t other = mine->id == PRODUCER_NO_ID ? row : row_find(right, mine->id);
+        is_equal = mine->id == PRODUCER_NO_ID ||
+                   (other != PRODUCER_NO_ROW && row_equal(mine, &right->rows[other]));
+    }
+    return is_equal;
 }
 
 /* -- The state in bytes -- */
 
+int32_t producers_encoded_rows(struct bytes data)
+{
+    ASSERT(data.data);
+
+    if (data.count < STATE_HEADER_BYTES) {
+        return -1;
+    }
+    uint64_t count = get_le32(data.data + 4);
+    bool is_there = count * (STATE_ROW_BYTES + STATE_ENTRY_BYTES) <= data.count;
+    return is_there ? (int32_t)count : -1;
+}
+
 size_t producers_encoded_bytes(const struct producers *producers)
 {
-    ASSERT(producers->row_count > 0);
+    ASSERT(producers->row_count >= 0);
 
     size_t bytes = STATE_HEADER_BYTES;
     for (int32_t row = 0; row < producers->row_count; row++) {
@@ -458,7 +633,7 @@ static uint8_t *row_encode(const struct producer_row *row, uint8_t *to)
         put_le64(to + 8, (uint64_t)entry->offset_end);
         put_le32(to + 16, (uint32_t)entry->sequence_first);
         put_le32(to + 20, (uint32_t)entry->sequence_count);
-        to[24] = entry->is_refusal;
+        to[24] = entry->refusal;
         to += STATE_ENTRY_BYTES;
     }
     return to;
@@ -497,7 +672,7 @@ static bool is_zero(const uint8_t *data, size_t count)
             return false;
         }
     }
-    return true;
+    return left->refusal == right->refusal;
 }
 
 static enum pyr_err header_decode(struct producers *producers, const uint8_t *from)
@@ -539,10 +714,10 @@ static bool entry_decode(struct producer_row *row, int64_t offset_end, const uin
                                    .offset_end = (int64_t)get_le64(from + 8),
                                    .sequence_first = (int32_t)get_le32(from + 16),
                                    .sequence_count = (int32_t)get_le32(from + 20),
-                                   .is_refusal = from[24] == 1};
+                                   .refusal = from[24]};
     if (entry.offset_first < 0 || entry.offset_end <= entry.offset_first ||
         entry.offset_end > offset_end || entry.sequence_first < 0 || entry.sequence_count < 1 ||
-        from[24] > 1 || !is_zero(from + 25, 7)) {
+        from[24] > REFUSAL_MAX || !is_zero(from + 25, 7)) {
         return false;
     }
     if (row->count > 0) {
@@ -553,7 +728,7 @@ static bool entry_decode(struct producer_row *row, int64_t offset_end, const uin
         }
     }
     row->entries[row->count++] = entry;
-    return true;
+    return left->refusal == right->refusal;
 }
 
 /* Decode row @index from the front of @data. Return what it takes, 0 if it cannot be. */

@@ -22,11 +22,13 @@
  * A ring that is full drops its oldest undo; a cut below that says so, and the state is rebuilt
  * from the log's batches.
  *
- * A new producer takes an empty row, or that of the longest idle one. Whoever loses its row without
- * having expired is not accepted as a new one: a mark holds the highest id and the highest epoch
- * lost, and an unknown producer at or below both is told so. It goes on with a higher epoch, at
- * sequence 0, or another id. Expired ones, by the stamps of the log's own clock, are forgotten as
- * Kafka forgets them.
+ * A new producer takes the row of the longest idle one if that has expired, or else an empty row,
+ * or else that of the longest idle one. So it does not matter how many empty rows there are, but
+ * for the very most: the caller may begin with few, or none, and give larger memory when all are in
+ * use. Whoever loses its row without having expired is not accepted as a new one: a mark holds the
+ * highest id and the highest epoch lost, and an unknown producer at or below both is told so. It
+ * goes on with a higher epoch, at sequence 0, or another id. Expired ones, by the stamps of the
+ * log's own clock, are forgotten as Kafka forgets them.
  *
  * Invariants:
  *   PRD-1  A repeat of a remembered batch gets its offsets, and is never appended again
@@ -56,8 +58,8 @@ enum { PRODUCER_NO_ROW = -1, PRODUCER_NO_ID = -1 };
 struct producer_batch {
     int64_t id;
     int16_t epoch;
-    bool is_refusal; /* It stands for an append that a condition refused (replication/conditions).
-                      */
+    uint8_t refusal; /* It stands for an append that a condition refused: why, an enum
+                        condition_reason (replication/conditions); else 0. */
     int32_t sequence_first;
     int32_t sequence_count; /* At least 1. */
     int64_t offset_first;   /* Where it stands; not looked at by producers_check. */
@@ -70,7 +72,7 @@ struct producer_entry {
     int64_t offset_end;
     int32_t sequence_first;
     int32_t sequence_count;
-    bool is_refusal;
+    uint8_t refusal;
 };
 
 /* What is known of one producer. */
@@ -130,12 +132,37 @@ struct producers {
 /* What the memory is, and how long an idle producer is known. */
 struct producers_options {
     struct producer_row *rows; /* Borrowed for the life of the state, as are heads and undos. */
-    int32_t row_count;         /* At least 1. */
+    int32_t row_count;         /* 0: no producer can be folded in before there are more. */
     int32_t *heads;            /* As many as rows. */
     struct producer_undo *undos;
-    uint32_t undo_count; /* At least 1: as many batches as may be uncommitted. */
+    uint32_t undo_count; /* As many batches as may be uncommitted; 0: none before there are more. */
     int64_t expiry_ms;
 };
+
+/** Go on in other memory, @rows and @heads, @row_count of each and no fewer than before. What was
+ * borrowed until now is the caller's again. */
+void producers_move_rows(struct producers *producers,
+                         struct producer_row *rows,
+                         int32_t *heads,
+                         int32_t row_count);
+
+/** Likewise for undos. */
+void producers_move_undos(struct producers *producers,
+                          struct producer_undo *undos,
+                          uint32_t undo_count);
+
+/** Make @ret_copy a state of its own, in @rows and @heads, as many as @producers has; it borrows
+ * the undos, too, and may be truncated, but not appended to. */
+void producers_copy(const struct producers *producers,
+                    struct producer_row *rows,
+                    int32_t *heads,
+                    struct producers *ret_copy);
+
+/** Return whether a batch of @id would take a row that somebody needs, if there are no more. */
+bool producers_wants_row(const struct producers *producers, int64_t id);
+
+/** Return whether both know the same, wherever it stands. */
+bool producers_equal(const struct producers *left, const struct producers *right);
 
 enum producer_verdict {
     PRODUCER_ACCEPTED,  /* It may be appended. */
@@ -205,7 +232,8 @@ static inline bool producers_is_settled(const struct producers *producers,
  *   48        2      highest epoch lost
  *   50        6      0
  *   56        ...    rows: id 8, stamp 8, epoch 2, entries 2, 4 of 0; and for each entry, oldest
- *                    first: offset 8, end 8, sequence 4, count 4, refusal 1, 7 of 0
+ *                    first: offset 8, end 8, sequence 4, count 4, refusal 1 (0: none,
+ *                    else why), 7 of 0
  *
  * It has no checksum: what it is put into has one. */
 
@@ -214,6 +242,10 @@ size_t producers_encoded_bytes(const struct producers *producers);
 
 /** Write the state to @data, which holds exactly as much as that takes. */
 void producers_encode(const struct producers *producers, struct bytes_mut data);
+
+/** Return the rows that producers_decode() needs for @data, which may be anything; -1: it cannot
+ * have been encoded. */
+int32_t producers_encoded_rows(struct bytes data);
 
 /**
  * Replace the state of @producers, set up before, by that in @data; nothing of it can be undone.

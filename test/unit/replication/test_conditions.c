@@ -154,14 +154,14 @@ TEST(conditions, are_asked_in_their_order)
                                      .sequence_count = 1,
                                      .offset_first = 2,
                                      .offset_end = 3,
-                                     .is_refusal = true};
+                                     .refusal = CONDITION_END};
     producers_append(&fixture.producers, &refusal);
     conditions_append(&fixture.conditions, true, CONDITION_NONE, 3);
     struct condition_request good = {.token = 5, .expected_end = 1};
     struct condition_answer again = judge(&fixture, 1, 0, good);
     CHECK_INT(again.action, CONDITION_ANSWER);
     CHECK_INT(again.producer.verdict, PRODUCER_DUPLICATE);
-    CHECK(again.producer.entry.is_refusal);
+    CHECK_INT(again.reason, CONDITION_END); /* What the first try got. */
     CHECK_INT(judge(&fixture, 1, 1, good).action, CONDITION_APPEND);
 
     /* Without a producer there is no sequence to take: the answer waits for what it rests on. */

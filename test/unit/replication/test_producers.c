@@ -73,7 +73,7 @@ static int32_t model_next(const struct producer_batch *batch)
     return (int32_t)(next > INT32_MAX ? next - INT32_MAX - 1 : next);
 }
 
-/* The longest idle producer that has a row; -1: a row is empty. */
+/* The longest idle producer that has a row; -1: a row is empty, and it has not expired. */
 static int model_idle(const struct model *model)
 {
     int count = 0;
@@ -84,7 +84,8 @@ static int model_idle(const struct model *model)
             idle = idle < 0 || model->known[id].newest < model->known[idle].newest ? id : idle;
         }
     }
-    return count < ROWS ? -1 : idle;
+    bool is_over = idle >= 0 && model->known[idle].is_expired;
+    return count < ROWS && !is_over ? -1 : idle;
 }
 
 /* Take the row of @idle, if it is one, and remember who lost it. */
@@ -190,7 +191,7 @@ static struct producer_answer model_known(const struct known *known,
             return (struct producer_answer){.verdict = PRODUCER_DUPLICATE,
                                             .entry = {.offset_first = had->offset_first,
                                                       .offset_end = had->offset_end,
-                                                      .is_refusal = had->is_refusal},
+                                                      .refusal = had->refusal},
                                             .offset_end = had->offset_end};
         }
     }
@@ -232,7 +233,7 @@ static void check_answer(struct producer_answer found, struct producer_answer wa
     CHECK_INT(found.offset_end, wanted.offset_end);
     CHECK_INT(found.entry.offset_first, wanted.entry.offset_first);
     CHECK_INT(found.entry.offset_end, wanted.entry.offset_end);
-    CHECK_INT(found.entry.is_refusal, wanted.entry.is_refusal);
+    CHECK_INT(found.entry.refusal, wanted.entry.refusal);
 }
 
 static void check_both(const struct producers *producers,
@@ -307,7 +308,7 @@ static struct producer_batch draw_batch(struct prng *prng, const struct history 
 {
     struct producer_batch batch = {.id = (int64_t)prng_below(prng, IDS),
                                    .sequence_count = 1 + (int32_t)prng_below(prng, 3),
-                                   .is_refusal = prng_chance(prng, 1, 8)};
+                                   .refusal = (uint8_t)prng_below(prng, 3)};
     for (int index = history->count; index > 0; index--) {
         const struct step *step = &history->steps[index - 1];
         if (step->stamp_ms >= 0 || step->batch.id != batch.id) {
@@ -351,6 +352,25 @@ static void walk_append(struct prng *prng, struct producers *producers, struct h
     fold_step(producers, &step);
 }
 
+/* Other memory, taken in turns. */
+static struct {
+    struct producer_row rows[2][ROWS];
+    int32_t heads[2][ROWS];
+    struct producer_undo undos[2][UNDOS];
+} pool;
+
+/* Move to memory with room for one more producer, up to ROWS, and one more undo. */
+static void walk_grow(struct producers *producers)
+{
+    int turn = producers->rows == pool.rows[0];
+    if (producers->row_count < ROWS && producers_wants_row(producers, IDS)) {
+        producers_move_rows(producers, pool.rows[turn], pool.heads[turn], producers->row_count + 1);
+    }
+    turn = producers->undos == pool.undos[0];
+    uint32_t wanted = producers->undo_count + 1 < UNDOS ? producers->undo_count + 1 : UNDOS;
+    producers_move_undos(producers, pool.undos[turn], wanted);
+}
+
 static void walk_copy(struct producers *producers, const struct history *history)
 {
     uint8_t data[STATE_BYTES_MAX];
@@ -362,9 +382,32 @@ static void walk_copy(struct producers *producers, const struct history *history
     CHECK(other);
     fixture_init(other, UNDOS, producers->expiry_ms);
     producers_commit(&other->producers, history->committed);
+    CHECK_INT(producers_encoded_rows((struct bytes){data, count}), data[4]);
     CHECK_INT(producers_decode(&other->producers, (struct bytes){data, count}), PYR_OK);
+    CHECK(producers_equal(&other->producers, producers));
     check_equal(&other->producers, history);
     CHECK_INT(producers_encoded_bytes(&other->producers), count);
+    free(other);
+}
+
+/* A copy can be taken back to what is committed, and the state itself stays as it is. */
+static void walk_back(struct producers *producers, const struct history *history)
+{
+    struct producer_row rows[ROWS];
+    int32_t heads[ROWS];
+    struct producers copy;
+    struct fixture *other = calloc(1, sizeof *other);
+    struct history *committed = calloc(1, sizeof *committed);
+    CHECK(other && committed);
+    producers_copy(producers, rows, heads, &copy);
+    if (producers_truncate(&copy, history->committed)) {
+        *committed = *history;
+        history_cut(committed, history->committed);
+        fixture_init(other, UNDOS, producers->expiry_ms);
+        fold_history(&other->producers, committed);
+        CHECK(producers_equal(&copy, &other->producers));
+    }
+    free(committed);
     free(other);
 }
 
@@ -379,6 +422,7 @@ static void walk_cut(struct prng *prng, struct producers *producers, struct hist
     fold_history(producers, history);
 }
 
+/* @undos 0: rows and undos begin with none, and grow. */
 static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
 {
     struct prng prng = prng_of(seed, 1);
@@ -387,7 +431,11 @@ static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
     struct producers *producers = &fixture.producers;
     CHECK(history);
     fixture_init(&fixture, undos, expiry_ms);
+    producers->row_count = undos > 0 ? ROWS : 0;
     while (history->count < HISTORY_MAX - 1) {
+        if (undos == 0) {
+            walk_grow(producers);
+        }
         uint64_t draw = prng_below(&prng, 100);
         if (draw < 80) {
             walk_append(&prng, producers, history);
@@ -400,6 +448,10 @@ static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
             fold_history(producers, history);
         } else {
             walk_copy(producers, history);
+            walk_back(producers, history);
+        }
+        if (undos == 0) {
+            walk_grow(producers);
         }
         check_equal(producers, history);
     }
@@ -412,6 +464,7 @@ TEST(producers, are_what_the_log_says)
     for (uint64_t seed = 1; seed <= 60; seed++) {
         walk(seed, UNDOS, seed % 2 == 0 ? EXPIRY_MS : 0);
         walk(seed, 1 + (uint32_t)(seed % 5), EXPIRY_MS);
+        walk(seed, 0, EXPIRY_MS);
     }
 }
 
