@@ -15,7 +15,7 @@
  *
  * Only what is committed can leave the cache, so an append that waits takes from the commit behind
  * it as much as is here already: else a follower far behind would wait for room that only this very
- * commit makes.
+ * commit makes. The leader's beats are heard for the same reason.
  */
 #include <inttypes.h>
 
@@ -155,6 +155,24 @@ static void commit_early(struct member *member)
                 partition_commit_to(partition, effect->offset < end ? effect->offset : end, NULL);
             ASSERT(err == PYR_OK);
         }
+    }
+}
+
+void effects_commit(struct member *member, int32_t number, int32_t epoch, int64_t committed)
+{
+    struct partition *partition = member->partition;
+    const struct replica *replica = &member->replica;
+    ASSERT(member_waits(member));
+    ASSERT(partition->offset_committed <= partition->offset_end);
+
+    /* What stands in the log while an append to it waits was found alike in this very epoch
+     * (RPL-5). */
+    bool is_known = member->rest[member->rest_first].kind == REPLICA_EFFECT_APPEND &&
+                    epoch == replica->promise && number == replica->leader;
+    if (is_known) {
+        int64_t end = partition->offset_end;
+        enum pyr_err err = partition_commit_to(partition, committed < end ? committed : end, NULL);
+        ASSERT(err == PYR_OK);
     }
 }
 

@@ -499,6 +499,9 @@ bool member_heard(struct member *member,
     ASSERT(member->partition);
     ASSERT(number < REPLICA_PEERS_MAX);
 
+    if (member_waits(member)) {
+        effects_commit(member, number, epoch, committed);
+    }
     if (number == QUORUM_NO_MEMBER || !member_listens(member)) {
         return false;
     }

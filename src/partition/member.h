@@ -124,7 +124,7 @@ struct member_proposal {
 enum member_fate {
     MEMBER_FATE_OPEN,
     MEMBER_FATE_COMMITTED,
-    MEMBER_FATE_LOST, /* Something else stands there, or will. */
+    MEMBER_FATE_LOST, /* Something else is committed there. */
 };
 
 /** As partition_reserve, at a leader; PYR_ERR_NOT_LEADER elsewhere. */
@@ -144,7 +144,7 @@ MUST_CHECK enum pyr_err member_append(struct member *member,
                                       struct member_proposal *ret_proposal,
                                       struct pyr_error *reterr);
 
-/** Return what became of @proposal, made here or anywhere, as far as @member knows. */
+/** Return what became of @proposal, made at this @member, as far as it knows. */
 enum member_fate member_fate(const struct member *member, const struct member_proposal *proposal);
 
 /* -- Who is alive -- */

@@ -73,6 +73,10 @@ void effects_run(struct member *member, struct bytes batches);
 /** Go on with what waits. */
 void effects_resume(struct member *member);
 
+/** Take from a beat of peer @number, the leader of @epoch, that everything below @committed is,
+ * while effects wait: it makes the room that they wait for. */
+void effects_commit(struct member *member, int32_t number, int32_t epoch, int64_t committed);
+
 /** Drop what waits. */
 void effects_drop(struct member *member);
 

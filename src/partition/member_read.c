@@ -5,17 +5,27 @@
  * A quorum read is a question to all voters, asked again of who is silent, and a target that the
  * own commit point has to reach (replication/reads.h). The reads under way stand in a list, and an
  * answer is shown to all of them: each takes what answers its own question. A read that finds the
- * configuration changed begins anew by itself.
+ * configuration changed begins anew by itself. The core may know of a commit before the log has
+ * room for it (effects.c): a read is done when the log shows it.
  */
 #include "partition/member_inner.h"
 #include "partition/shard_inner.h"
+
+/* Whether the log shows what the core knows to be committed: not while that waits for room. */
+static bool log_is_level(const struct member *member)
+{
+    ASSERT(member->partition);
+
+    return member->partition->offset_committed >= member->replica.committed;
+}
 
 bool member_barrier_holds(const struct member *member, uint64_t since_ns)
 {
     ASSERT(member->partition);
     ASSERT(since_ns > 0);
 
-    return member->failure.code == PYR_OK && replica_barrier_holds(&member->replica, since_ns);
+    return member->failure.code == PYR_OK && log_is_level(member) &&
+           replica_barrier_holds(&member->replica, since_ns);
 }
 
 /* Ask all who have not answered. */
@@ -64,7 +74,7 @@ enum reads_state member_read_step(struct member *member, struct member_read *rea
 
     enum reads_state state = reads_state(&read->inner, &member->replica);
     if (member->failure.code != PYR_OK || member->is_stopping) {
-        return state == READS_DONE ? READS_DONE : READS_ASKING;
+        return READS_ASKING; /* It never will. */
     }
     uint64_t now_ns = io_now_mono_ns(member->partition->shard->io);
     bool is_late = now_ns > read->asked_ns + member->replica.timeout_ns / 4;
@@ -75,7 +85,7 @@ enum reads_state member_read_step(struct member *member, struct member_read *rea
     } else if (state == READS_ASKING && is_late) {
         read_ask(member, read);
     }
-    return state;
+    return state == READS_DONE && !log_is_level(member) ? READS_WAITING : state;
 }
 
 void member_read_end(struct member *member, struct member_read *read)

@@ -9,7 +9,8 @@
  *      epoch at that end    commit point
  *      the same             past it           committed
  *      the same             below it          open
- *      another, or none     anywhere          lost: a newer leader had something else there
+ *      another, or none     past its offset   lost: something else stands there for good
+ *      another, or none     below             open: it was cut here, but another leader may have it
  */
 #include "partition/member_inner.h"
 #include "partition/shard_inner.h"
@@ -96,9 +97,9 @@ enum member_fate member_fate(const struct member *member, const struct member_pr
 
     bool is_there = proposal->offset_end <= epochs->offset_end &&
                     epochs_before(epochs, proposal->offset_end) == proposal->epoch;
+    int64_t committed = member->partition->offset_committed;
     if (!is_there) {
-        return MEMBER_FATE_LOST;
+        return committed > proposal->offset ? MEMBER_FATE_LOST : MEMBER_FATE_OPEN;
     }
-    return member->partition->offset_committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED
-                                                                       : MEMBER_FATE_OPEN;
+    return committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED : MEMBER_FATE_OPEN;
 }

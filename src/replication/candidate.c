@@ -111,7 +111,8 @@ void candidate_succeed(struct replica *replica, int32_t epoch, uint64_t now_ns)
     ASSERT(epoch == replica->promise);
     ASSERT(replica->role == REPLICA_FOLLOWER || replica->role == REPLICA_LEADER);
 
-    if (replica->number != QUORUM_NO_MEMBER && epoch_choose(replica)) {
+    if (replica->number != QUORUM_NO_MEMBER && epochs_has_room(&replica->epochs) &&
+        epoch_choose(replica)) {
         replica->handed_over = epoch;
         stand(replica, now_ns);
     } else if (replica->role == REPLICA_LEADER) {

@@ -53,7 +53,7 @@ void members_start(int number)
                                               .is_cached = true,
                                               .is_replicated = true,
                                               .id = {.value = {7, 7}},
-                                              .segment_bytes = 64 << 10};
+                                              .segment_bytes = members.segment_bytes};
     assert_int_equal(shard_case_open(&node->life), PYR_OK);
     assert_int_equal(
         shard_partition_open(node->life.shard, "replica-0", &options, &node->log, NULL), PYR_OK);
@@ -94,6 +94,7 @@ void members_stop(int number, bool is_crash)
 void members_begin(int32_t write_quorum, uint64_t cache)
 {
     members.cache_bytes = cache;
+    members.segment_bytes = 64 << 10;
     members.letter_count = 0;
     members.corrupt_next = 0;
     members.config = (struct quorum_config){.rules = {.voter_count = MEMBERS,
