@@ -136,7 +136,7 @@ bool producers_wants_row(const struct producers *producers, int64_t id)
         return false;
     }
     if (producers->row_count == 0) {
-        return left->refusal == right->refusal;
+        return true;
     }
     const struct producer_row *row = &producers->rows[row_idle(producers)];
     return row->id != PRODUCER_NO_ID && !is_expired(producers, row);
@@ -527,7 +527,7 @@ bool producers_truncate(struct producers *producers, int64_t offset_end)
         producers->undo_count--;
     }
     ASSERT(producers->offset_end <= offset_end); /* PRD-3 */
-    return left->refusal == right->refusal;
+    return true;
 }
 
 /* -- Comparing -- */
@@ -672,7 +672,7 @@ static bool is_zero(const uint8_t *data, size_t count)
             return false;
         }
     }
-    return left->refusal == right->refusal;
+    return true;
 }
 
 static enum pyr_err header_decode(struct producers *producers, const uint8_t *from)
@@ -728,7 +728,7 @@ static bool entry_decode(struct producer_row *row, int64_t offset_end, const uin
         }
     }
     row->entries[row->count++] = entry;
-    return left->refusal == right->refusal;
+    return true;
 }
 
 /* Decode row @index from the front of @data. Return what it takes, 0 if it cannot be. */
