@@ -125,6 +125,7 @@ static void carry_out(struct trio *trio, int32_t number, const struct replica_ef
     }
     case REPLICA_EFFECT_TRUNCATE:
     case REPLICA_EFFECT_COMMIT:
+    case REPLICA_EFFECT_CONFIG:
     case REPLICA_EFFECT_ROLE:
     case REPLICA_EFFECT_STOP:
         return;

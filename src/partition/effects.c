@@ -121,6 +121,8 @@ static enum pyr_err effect_run(struct member *member,
     case REPLICA_EFFECT_BATCHES:
         feed_begin(member, effect);
         break;
+    case REPLICA_EFFECT_CONFIG: /* A member has told the core of no joint configuration. */
+        break;
     case REPLICA_EFFECT_ROLE:
         partition->shard->progress++; /* Who waits to append looks again. */
         break;

@@ -41,6 +41,17 @@ static void answers_begin(struct replica *replica)
     }
 }
 
+/* Count the own vote, if it votes. */
+static void grant_itself(struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_CANDIDATE);
+    ASSERT(replica->number < replica->set.member_count);
+
+    if (replica->number != QUORUM_NO_MEMBER) {
+        replica->answers[replica->number] = QUORUM_ANSWER_GRANTED;
+    }
+}
+
 static void stand(struct replica *replica, uint64_t now_ns)
 {
     int32_t epoch = replica->epoch_wanted;
@@ -76,7 +87,7 @@ static void decide(struct replica *replica, uint64_t now_ns)
 /* Choose the epoch to stand for. False if the rounds are used up. */
 static bool epoch_choose(struct replica *replica)
 {
-    ASSERT(replica->number != QUORUM_NO_MEMBER);
+    ASSERT(peers_may_stand(replica));
     ASSERT(replica->role != REPLICA_STOPPED);
 
     int32_t above = replica->promise;
@@ -89,7 +100,7 @@ static bool epoch_choose(struct replica *replica)
 void candidate_begin(struct replica *replica, uint64_t now_ns)
 {
     ASSERT(replica->role != REPLICA_LEADER);
-    ASSERT(replica->number != QUORUM_NO_MEMBER);
+    ASSERT(peers_may_stand(replica));
 
     replica->failures += replica->role == REPLICA_CANDIDATE;
     if (!epochs_has_room(&replica->epochs) ||
@@ -101,7 +112,7 @@ void candidate_begin(struct replica *replica, uint64_t now_ns)
     replica->is_prevote = true;
     replica->handed_over = EPOCH_NONE;
     answers_begin(replica);
-    replica->answers[replica->number] = QUORUM_ANSWER_GRANTED;
+    grant_itself(replica);
     ask_all(replica, REPLICA_PREVOTE);
     decide(replica, now_ns);
 }
@@ -149,7 +160,7 @@ void candidate_durable(struct replica *replica, uint64_t now_ns)
         return;
     }
     replica->has_asked = true;
-    replica->answers[replica->number] = QUORUM_ANSWER_GRANTED; /* RPL-2: only now. */
+    grant_itself(replica); /* RPL-2: only now. */
     ask_all(replica, REPLICA_VOTE);
     decide(replica, now_ns);
 }

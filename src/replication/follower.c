@@ -107,7 +107,7 @@ static void follow(struct replica *replica, int32_t epoch, int32_t member, uint6
     if (replica->role != REPLICA_FOLLOWER) {
         replica_become(replica, REPLICA_FOLLOWER, now_ns);
     }
-    replica->leader = member;
+    replica->leader = peers_follow(replica, member);
     replica->owes_ballot = false;
     replica->failures = 0;
     replica->live_ns = now_ns;
@@ -161,7 +161,7 @@ void follower_append(struct replica *replica, const struct replica_event *event,
 void follower_live(struct replica *replica, const struct replica_event *event)
 {
     ASSERT(event->kind == REPLICA_EVENT_LIVE);
-    ASSERT(event->member >= 0 && event->member < replica->peer_count);
+    ASSERT(peers_know(replica, event->member));
 
     bool is_theirs =
         event->epoch >= replica->promise && event->member != replica->peer &&

@@ -13,6 +13,47 @@
 #include "quorum/lease.h"
 #include "replication/replica.h"
 
+/* -- peers.c -- */
+
+/** Return whether @number is of a peer or of a stranger. */
+static inline bool peers_know(const struct replica *replica, int32_t number)
+{
+    bool is_stranger = number == REPLICA_STRANGER_FOLLOWED || number == REPLICA_STRANGER_ASKING;
+    return number >= 0 && (number < replica->peer_count || is_stranger);
+}
+
+/** Return whether nobody else has ever voted: there is no lease but the own. Under a configuration
+ * of the log somebody who is struck off may still be leading, and rely on this voter. */
+static inline bool peers_are_none(const struct replica *replica)
+{
+    return replica->set.member_count == 1 && replica->number == 0 && replica->config_end == 0;
+}
+
+/** Return whether this replica stands when it hears no leader: if it votes; and if it does not, but
+ * may have until a final configuration that it does not know to be committed. Its log may be the
+ * only one that has that, so that nobody else can win: then it leads, without counting itself. */
+static inline bool peers_may_stand(const struct replica *replica)
+{
+    bool is_struck_off = replica->set.half_count == 1 && replica->committed < replica->config_end;
+    return replica->number != QUORUM_NO_MEMBER || is_struck_off;
+}
+
+/** Begin with @config, and @next during a change to it, else NULL: who decides, who learns, and
+ * which of them this replica is. Borrows. */
+void peers_init(struct replica *replica,
+                const struct quorum_config *config,
+                const struct quorum_config *next);
+
+/** Return the number of the sender of a message, who may be a stranger; QUORUM_NO_MEMBER: it is
+ * nobody to listen to. */
+int32_t peers_sender(struct replica *replica, const struct replica_event *event);
+
+/** Return the number of @member from now on, when it is followed or was granted a vote. */
+int32_t peers_follow(struct replica *replica, int32_t member);
+
+/** Go by the configuration of @event from now on. */
+void peers_change(struct replica *replica, const struct replica_event *event);
+
 /* -- Effects -- */
 
 /** Add an effect to this step. Its message is not set. */
@@ -36,13 +77,15 @@ static inline struct replica_message *effect_send(struct replica *replica,
                                                   enum replica_message_kind kind,
                                                   int32_t epoch)
 {
-    ASSERT(member >= 0 && member < replica->peer_count);
+    ASSERT(peers_know(replica, member));
     ASSERT(member != replica->peer);
 
     struct replica_effect *effect = effect_add(replica, REPLICA_EFFECT_SEND);
     effect->member = member;
-    effect->message =
-        (struct replica_message){.kind = kind, .epoch = epoch, .promise = replica->promise_durable};
+    effect->message = (struct replica_message){.kind = kind,
+                                               .epoch = epoch,
+                                               .promise = replica->promise_durable,
+                                               .config_end = replica->config_end};
     return &effect->message;
 }
 
@@ -60,14 +103,6 @@ void replica_commit(struct replica *replica, int64_t offset);
 
 /** Do nothing any more: a leader of @epoch wants a cut at @offset, below the commit end. */
 void replica_stop(struct replica *replica, int32_t epoch, int64_t offset);
-
-/* -- peers.c -- */
-
-/** Go by @config, and @next during a change to it, else NULL: who decides, who learns, and which of
- * them this replica is. Borrows. */
-void peers_configure(struct replica *replica,
-                     const struct quorum_config *config,
-                     const struct quorum_config *next);
 
 /* -- voter.c -- */
 
@@ -109,6 +144,9 @@ void leader_durable(struct replica *replica);
 /** Look around: who is in reach, who has been silent, whether the own disk is slow. */
 void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
 
+/** Go on under the configuration that has just changed. */
+void leader_changed(struct replica *replica, uint64_t now_ns);
+
 /** Begin to hand over. */
 void leader_hand_over(struct replica *replica, const struct replica_event *event);
 
@@ -123,6 +161,9 @@ void progress_begin(struct replica *replica, uint64_t now_ns);
 
 /** Send every follower what it may be sent. */
 void progress_send(struct replica *replica);
+
+/** Begin with follower @peer, of whom nothing is known. */
+void progress_meet(struct replica *replica, int32_t peer, uint64_t now_ns);
 
 /** Note what was sent to a follower, and send it more. */
 void progress_sent(struct replica *replica, const struct replica_event *event);

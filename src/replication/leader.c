@@ -25,6 +25,12 @@
  *                         | a timeout              | a timeout
  *                         v                        v
  *                   proposals again          VOTE for an own new epoch, in its own name
+ *
+ * A change of members is two batches of the log: the joint configuration, and when that is settled
+ * the final one, which a later leader writes if this one cannot. Each counts from the moment that
+ * it is in the log, so the leader may find itself struck off by a batch that it has appended. It
+ * leads on, without counting itself, until that is committed, and then tells the voter that has
+ * most to stand.
  */
 #include "replication/inner.h"
 
@@ -39,12 +45,11 @@ void leader_begin(struct replica *replica, uint64_t now_ns)
     replica->successor = QUORUM_NO_MEMBER;
     replica->has_handed_over = false;
     replica->slow_mark = 0;
+    replica->owes_final = false;
     replica->failures = 0;
     for (int32_t peer = 0; peer < REPLICA_PEERS_MAX; peer++) {
         replica->matches[peer] = QUORUM_END_UNKNOWN;
-    }
-    for (int32_t member = 0; member < QUORUM_MEMBERS_MAX; member++) {
-        replica->confirmed_ns[member] = 0;
+        replica->confirmed_ns[peer] = 0;
     }
     progress_begin(replica, now_ns);
     effect_add(replica, REPLICA_EFFECT_OPEN)->epoch = replica->promise;
@@ -63,6 +68,25 @@ static void successor_tell(struct replica *replica)
     }
 }
 
+/* Ask for the final configuration once the joint one is settled (quorum/commit.h). */
+static void change_go_on(struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->config_end <= replica->epochs.offset_end);
+
+    bool is_committed = replica->committed >= replica->config_end || MUTANT(final_too_early);
+    bool is_open = replica->opening >= 0 && is_committed && !replica->owes_final;
+    if (is_open && replica->set.half_count > 1 && replica->successor == QUORUM_NO_MEMBER) {
+        bool is_settled =
+            quorum_settled_end(&replica->set, replica->matches) >= replica->config_end ||
+            MUTANT(final_too_early);
+        if (is_settled) { /* RPL-9 */
+            replica->owes_final = true;
+            effect_add(replica, REPLICA_EFFECT_CONFIG);
+        }
+    }
+}
+
 void leader_matched(struct replica *replica, int32_t peer)
 {
     ASSERT(replica->role == REPLICA_LEADER);
@@ -76,6 +100,7 @@ void leader_matched(struct replica *replica, int32_t peer)
     if (replica->successor == peer) {
         successor_tell(replica);
     }
+    change_go_on(replica);
 }
 
 void leader_appended(struct replica *replica, const struct replica_event *event)
@@ -114,6 +139,47 @@ static uint64_t reach_since_ns(struct replica *replica, uint64_t now_ns)
     }
     uint64_t since_ns = quorum_reach_since_ns(&replica->set, replica->confirmed_ns);
     return since_ns > replica->leading_ns ? since_ns : replica->leading_ns;
+}
+
+void leader_changed(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->opening >= 0);
+
+    replica->owes_final = false;
+    if (replica->number != QUORUM_NO_MEMBER) {
+        replica->matches[replica->number] = replica->durable;
+    }
+    replica_commit(replica, quorum_commit_end(&replica->set, replica->matches, replica->opening,
+                                              replica->committed)); /* W may be less now. */
+    change_go_on(replica);
+    progress_send(replica);
+    ASSERT(now_ns >= replica->leading_ns);
+}
+
+/* Return whether a final configuration without this leader is committed. */
+static bool is_struck_off(const struct replica *replica)
+{
+    ASSERT(replica->role == REPLICA_LEADER);
+    ASSERT(replica->set.half_count >= 1);
+
+    return replica->number == QUORUM_NO_MEMBER && replica->set.half_count == 1 &&
+           replica->opening >= 0 && replica->committed > replica->opening &&
+           replica->committed >= replica->config_end; /* RPL-9 */
+}
+
+/* Leave the lead to the voter that has most, and lead no more. */
+static void leave(struct replica *replica, uint64_t now_ns)
+{
+    ASSERT(replica->number == QUORUM_NO_MEMBER);
+    ASSERT(replica->set.member_count > 0);
+
+    int32_t best = 0;
+    for (int32_t member = 1; member < replica->set.member_count; member++) {
+        best = replica->matches[member] > replica->matches[best] ? member : best;
+    }
+    (void)effect_send(replica, best, REPLICA_HAND_OVER, replica->promise);
+    replica_become(replica, REPLICA_FOLLOWER, now_ns);
 }
 
 /* Tell the successor once more, or give it up if its time is over. */
@@ -157,6 +223,12 @@ void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)
         replica_become(replica, REPLICA_FOLLOWER, now_ns);
         return;
     }
+    if (is_struck_off(replica)) {
+        leave(replica, now_ns);
+        return;
+    }
+    replica->owes_final = false; /* It may not have been possible. */
+    change_go_on(replica);
     int32_t better = slow_successor(replica, waiting_ns, now_ns);
     if (replica->successor != QUORUM_NO_MEMBER) {
         hand_over_again(replica, now_ns);

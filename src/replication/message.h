@@ -83,8 +83,9 @@ struct replica_tail {
 
 struct replica_message {
     enum replica_message_kind kind;
-    int32_t epoch;   /* The one it stands for, leads, follows or answers to. */
-    int32_t promise; /* The sender's, durable. */
+    int32_t epoch;      /* The one it stands for, leads, follows or answers to. */
+    int32_t promise;    /* The sender's, durable. */
+    int64_t config_end; /* Where the newest configuration in its log ends. */
 
     union {
         struct replica_candidacy candidacy;

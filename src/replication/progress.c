@@ -43,14 +43,22 @@ static void probe_from(struct replica_progress *progress, int64_t next, uint64_t
     progress->moved_ns = now_ns;
 }
 
+void progress_meet(struct replica *replica, int32_t peer, uint64_t now_ns)
+{
+    ASSERT(peer < replica->progress_max);
+    ASSERT(replica->role == REPLICA_LEADER);
+
+    replica->progress[peer] = (struct replica_progress){0};
+    probe_from(&replica->progress[peer], replica->epochs.offset_end, now_ns);
+}
+
 void progress_begin(struct replica *replica, uint64_t now_ns)
 {
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(now_ns == replica->leading_ns);
 
     for (int32_t member = 0; member < replica->peer_count; member++) {
-        replica->progress[member] = (struct replica_progress){0};
-        probe_from(&replica->progress[member], replica->epochs.offset_end, now_ns);
+        progress_meet(replica, member, now_ns);
     }
 }
 
@@ -102,6 +110,7 @@ static void member_send(struct replica *replica, int32_t member)
         effect->message.kind = REPLICA_APPEND;
         effect->message.epoch = replica->promise;
         effect->message.promise = replica->promise_durable;
+        effect->message.config_end = replica->config_end;
         batches_put(replica, progress->next, replica->epochs.offset_end, &effect->message);
     }
 }
@@ -122,12 +131,12 @@ void progress_sent(struct replica *replica, const struct replica_event *event)
 {
     ASSERT(event->kind == REPLICA_EVENT_SENT);
     ASSERT(event->member != replica->peer);
-    ASSERT(event->member >= 0);
+    ASSERT(peers_know(replica, event->member));
 
-    struct replica_progress *progress = &replica->progress[event->member];
-    bool is_ours =
-        replica->role == REPLICA_LEADER && event->epoch == replica->promise && progress->is_reading;
-    if (!is_ours) {
+    bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise &&
+                   event->member < replica->peer_count;
+    struct replica_progress *progress = is_ours ? &replica->progress[event->member] : NULL;
+    if (!progress || !progress->is_reading) {
         return;
     }
     progress->is_reading = false;
@@ -221,7 +230,8 @@ void progress_answer(struct replica *replica, const struct replica_event *event,
     ASSERT(message->kind == REPLICA_APPEND_ANSWER);
     ASSERT(member != replica->peer);
 
-    bool is_ours = replica->role == REPLICA_LEADER && message->epoch == replica->promise;
+    bool is_ours = replica->role == REPLICA_LEADER && message->epoch == replica->promise &&
+                   member < replica->peer_count;
     if (!is_ours || answer->durable > replica->epochs.offset_end) {
         return;
     }

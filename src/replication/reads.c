@@ -11,7 +11,9 @@ void reads_begin(struct quorum_read *read, const struct replica *replica, uint64
     ASSERT(quorum_set_reads_allowed(&replica->set)); /* QUO-4 */
     ASSERT(replica->set.member_count <= QUORUM_MEMBERS_MAX);
 
-    *read = (struct quorum_read){.number = number, .configured = replica->configured};
+    *read = (struct quorum_read){.number = number,
+                                 .configured = replica->configured,
+                                 .config_end = replica->config_end};
     for (int32_t member = 0; member < QUORUM_MEMBERS_MAX; member++) {
         read->answers[member] = (struct quorum_position){EPOCH_NONE, QUORUM_END_UNKNOWN};
     }
@@ -38,6 +40,7 @@ struct replica_message reads_question(const struct quorum_read *read, const stru
     return (struct replica_message){.kind = REPLICA_TAIL,
                                     .epoch = replica->promise,
                                     .promise = replica->promise_durable,
+                                    .config_end = replica->config_end,
                                     .as.tail = {.number = read->number}};
 }
 
@@ -56,6 +59,9 @@ void reads_answer(struct quorum_read *read,
     bool counts = is_ours && member != QUORUM_NO_MEMBER && reads_asks(read, replica, member);
     if (counts && tail->log.end >= 0) {
         read->answers[member] = tail->log;
+    }
+    if (is_ours && message->config_end > read->config_end) {
+        read->config_end = message->config_end;
     }
 }
 
@@ -87,7 +93,8 @@ enum reads_state reads_state(const struct quorum_read *read, const struct replic
         return READS_AGAIN;
     }
     struct quorum_position target;
-    if (!target_find(read, replica, &target)) {
+    bool is_newest = read->config_end <= replica->config_end || MUTANT(read_by_old_config);
+    if (!is_newest || !target_find(read, replica, &target)) {
         return READS_ASKING;
     }
     struct quorum_position here = {epochs_before(&replica->epochs, replica->committed),

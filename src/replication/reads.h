@@ -25,12 +25,19 @@
  * the tail of a leader that fell, its place is taken by another epoch, whose opening batch, once
  * committed here, is further by its epoch: the read goes on and need not ask a second time.
  *
+ * The R are of the configuration that this log knows. If it has been changed, W of the old one hold
+ * the batch that says so, one of them answers, and with each answer comes where the responder's
+ * newest configuration ends: a read that has learnt of a newer one than its own log has stays
+ * ASKING until that has come, and is then begun anew. (It may not come, if it is cut: so a read
+ * that lasts too long is begun anew, too.)
+ *
  * An answer counts only for the question that it answers, told apart by a number and the run of the
  * process: what a voter had before the read began says nothing about what was committed meanwhile.
  *
  * Invariants:
  *   QRD-1  Only answers to this very question count, of voters, each one
  *   QRD-2  A read is done only when what is committed here is not behind the furthest of R answers
+ *   QRD-3  No read is done by a configuration that is older than one that an answer has shown
  *
  * Threads: the replica's owner.   Memory: the caller's, one struct for each read under way.
  * Reference: quorum/position.h, docs/design/replication.md.
@@ -47,10 +54,11 @@ enum reads_state {
     READS_AGAIN,
 };
 
-/* A read under way. */
+/* A read under way, at a replica that was not set up anew since. */
 struct quorum_read {
     uint64_t number;                                    /* Of the question. */
     uint64_t configured;                                /* replica->configured at its begin. */
+    int64_t config_end;                                 /* The newest that an answer told. */
     struct quorum_position answers[QUORUM_MEMBERS_MAX]; /* By member of the set. */
 };
 

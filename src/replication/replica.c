@@ -27,7 +27,9 @@ static void jitter_draw(struct replica *replica)
     ASSERT(replica->number >= QUORUM_NO_MEMBER);
 
     uint32_t doublings = replica->failures < BACK_OFF_MAX ? replica->failures : BACK_OFF_MAX;
-    uint64_t stagger_ns = (uint64_t)(replica->number + 1) * (replica->timeout_ns / STAGGER_TIMES);
+    bool is_voter = replica->number != QUORUM_NO_MEMBER;
+    int32_t place = is_voter ? replica->number : replica->set.member_count;
+    uint64_t stagger_ns = (uint64_t)(place + 1) * (replica->timeout_ns / STAGGER_TIMES);
     replica->jitter_ns = stagger_ns + prng_below(&replica->prng, replica->timeout_ns << doublings);
 }
 
@@ -109,18 +111,19 @@ void replica_init(struct replica *replica, const struct replica_start *start)
         .candidate = QUORUM_NO_MEMBER,
         .successor = QUORUM_NO_MEMBER,
         .opening = -1,
+        .config_end = start->config_end,
         .progress = start->progress,
         .progress_max = start->progress_max,
         .effects = start->effects,
     };
-    peers_configure(replica, start->config, start->config_next);
+    peers_init(replica, start->config, start->config_next);
     jitter_draw(replica);
     if (MUTANT(lease_survives_restart)) {
         replica->live_ns -= replica->timeout_ns;
     }
-    bool is_alone = replica->set.member_count == 1 && replica->number == 0;
+    bool is_alone = peers_are_none(replica);
     replica->deadline_ns = is_alone ? start->now_ns : UINT64_MAX;
-    if (!is_alone && replica->number != QUORUM_NO_MEMBER) {
+    if (!is_alone && peers_may_stand(replica)) {
         replica->deadline_ns = start->now_ns + replica->timeout_ns + replica->jitter_ns;
     }
 }
@@ -166,9 +169,9 @@ static void take_message(struct replica *replica, const struct replica_event *ev
     const struct replica_message *message = event->message;
     ASSERT(message->kind > REPLICA_MESSAGE_NONE && message->kind < REPLICA_MESSAGE_KINDS);
 
-    int32_t member = replica_find(replica, &event->from->from);
-    bool is_ours = log_id_equal(&event->from->log, &replica->self.log) &&
-                   member != QUORUM_NO_MEMBER && member != replica->peer;
+    bool is_our_log = log_id_equal(&event->from->log, &replica->self.log);
+    int32_t member = is_our_log ? peers_sender(replica, event) : QUORUM_NO_MEMBER;
+    bool is_ours = member != QUORUM_NO_MEMBER && member != replica->peer;
     if (!is_ours || !is_credible(replica, message->epoch) ||
         !is_credible(replica, message->promise) || is_forged(message, &event->from->from)) {
         return;
@@ -253,20 +256,35 @@ static void take_time(struct replica *replica, const struct replica_event *event
     }
     if (replica->role == REPLICA_LEADER) {
         leader_time(replica, event->waiting_ns, now_ns);
-    } else if (replica->number != QUORUM_NO_MEMBER) {
+    } else if (peers_may_stand(replica)) {
         candidate_begin(replica, now_ns);
     }
 }
 
 static void take_confirmed(struct replica *replica, const struct replica_event *event)
 {
-    ASSERT(event->member >= 0 && event->member < replica->peer_count);
+    ASSERT(peers_know(replica, event->member));
 
     bool is_ours = replica->role == REPLICA_LEADER && event->epoch == replica->promise &&
-                   event->member < replica->set.member_count && /* A learner's does not count. */
-                   event->sent_ns <= event->now_ns;
+                   event->member < replica->peer_count && event->sent_ns <= event->now_ns;
     if (is_ours && event->sent_ns > replica->confirmed_ns[event->member]) {
         replica->confirmed_ns[event->member] = event->sent_ns;
+    }
+}
+
+static void take_config(struct replica *replica, const struct replica_event *event)
+{
+    ASSERT(event->config);
+    ASSERT(event->offset_end >= 0);
+
+    if (replica->role == REPLICA_CANDIDATE) { /* Its log does not change while it stands. */
+        replica_become(replica, REPLICA_FOLLOWER, event->now_ns);
+    }
+    bool begins = event->config_next && replica->role == REPLICA_LEADER;
+    ASSERT(!begins || replica_may_change(replica)); /* RPL-9 */
+    peers_change(replica, event);
+    if (replica->role == REPLICA_LEADER) {
+        leader_changed(replica, event->now_ns);
     }
 }
 
@@ -277,13 +295,13 @@ static void deadline_set(struct replica *replica, bool has_looked, uint64_t now_
     ASSERT(replica->timeout_ns > 0);
     ASSERT(replica->role != REPLICA_LEADER || now_ns >= replica->leading_ns);
 
-    if (replica->role == REPLICA_STOPPED || replica->number == QUORUM_NO_MEMBER) {
-        replica->deadline_ns = UINT64_MAX;
-    } else if (replica->role == REPLICA_LEADER) {
+    if (replica->role == REPLICA_LEADER) {
         bool is_over = has_looked && replica->deadline_ns <= now_ns;
         if (is_over || replica->leading_ns == now_ns) {
             replica->deadline_ns = now_ns + replica->timeout_ns / LEADER_TIMES;
         }
+    } else if (replica->role == REPLICA_STOPPED || !peers_may_stand(replica)) {
+        replica->deadline_ns = UINT64_MAX;
     } else {
         replica->deadline_ns = replica->patient_ns + replica->timeout_ns + replica->jitter_ns;
     }
@@ -320,12 +338,24 @@ void replica_step(struct replica *replica, const struct replica_event *event)
     case REPLICA_EVENT_CONFIRMED:
         take_confirmed(replica, event);
         break;
+    case REPLICA_EVENT_CONFIG:
+        take_config(replica, event);
+        break;
     case REPLICA_EVENT_HAND_OVER:
         leader_hand_over(replica, event);
         break;
     }
     deadline_set(replica, event->kind == REPLICA_EVENT_TIME, event->now_ns);
     ASSERT(replica->durable <= replica->epochs.offset_end);
+}
+
+bool replica_may_change(const struct replica *replica)
+{
+    ASSERT(replica->set.half_count >= 1);
+
+    bool is_committed = replica->opening >= 0 && replica->committed > replica->opening &&
+                        replica->committed >= replica->config_end; /* RPL-9 */
+    return replica_takes_proposals(replica) && replica->set.half_count == 1 && is_committed;
 }
 
 bool replica_takes_proposals(const struct replica *replica)

@@ -40,6 +40,8 @@
  *   RPL-7  Nothing is granted, and nobody stands, within a minimum timeout of a live leader or of a
  *          start
  *   RPL-8  A read barrier holds only by rounds that were sent after the read began
+ *   RPL-9  A change of members begins and ends only on what is committed; whoever it strikes off
+ *          leads until the end is
  *
  * Threads: one owner.   Memory: the caller's; none is allocated. A node has thousands of replicas
  * and most of them follow, so what is large stands beside the struct: the effects, which those of a
@@ -67,8 +69,13 @@ enum replica_role {
  */
 #define REPLICA_PEERS_MAX (QUORUM_MEMBERS_MAX + QUORUM_LEARNERS_MAX)
 
-/* At most a promise, a cut, an append, a commit, a role, and two messages for every peer. */
-#define REPLICA_EFFECTS_MAX (6 + 2 * REPLICA_PEERS_MAX)
+/* Numbers of two peers that no configuration here knows, see peers.c. */
+#define REPLICA_STRANGER_FOLLOWED REPLICA_PEERS_MAX
+#define REPLICA_STRANGER_ASKING   (REPLICA_PEERS_MAX + 1)
+
+/* At most a promise, a cut, an append, a commit, a configuration, two changes of the role, and two
+ * messages for every peer. */
+#define REPLICA_EFFECTS_MAX (8 + 2 * REPLICA_PEERS_MAX)
 
 /* What is known when a replica starts: what the journal and the segments gave back. */
 struct replica_start {
@@ -78,14 +85,15 @@ struct replica_start {
     int64_t committed;         /* What is known to be, at least the log's start. */
     const struct quorum_config *config;
     const struct quorum_config *config_next; /* During a change, else NULL. */
-    uint64_t timeout_ns;                     /* The minimum timeout of an election. */
+    int64_t config_end;  /* Where their batch in the log ends; 0: they come from outside. */
+    uint64_t timeout_ns; /* The minimum timeout of an election. */
     uint64_t seed;
     uint64_t now_ns;
 
     /* Memory, borrowed for the replica's life. */
     struct replica_effect *effects;    /* REPLICA_EFFECTS_MAX. Replicas of one thread may share. */
     struct replica_progress *progress; /* One for each peer that it may ever have. */
-    int32_t progress_max;
+    int32_t progress_max;              /* Up to REPLICA_PEERS_MAX. */
 };
 
 /* -- Events -- */
@@ -99,6 +107,9 @@ enum replica_event_kind {
     REPLICA_EVENT_LIVE,      /* The leader of `epoch` was heard; `committed` is its commit end. */
     REPLICA_EVENT_CONFIRMED, /* Voter `member` has confirmed `epoch` in the round sent at `sent_ns`.
                               */
+    REPLICA_EVENT_CONFIG, /* The newest configuration in the log is `config`, in a batch that ends
+                             at `offset_end`: the step before has put it there, or has cut the
+                             one above it. */
     REPLICA_EVENT_HAND_OVER, /* An operator, or the balance, wants `member` to lead. */
 };
 
@@ -115,6 +126,8 @@ struct replica_event {
                                             under way has been so; 0: none is. */
     const struct replica_envelope *from; /* MESSAGE. Borrowed for the step. */
     const struct replica_message *message;
+    const struct quorum_config *config;      /* CONFIG, checked. Borrowed for the step. */
+    const struct quorum_config *config_next; /* Of a joint one what it leads to, else NULL. */
 };
 
 /* -- Effects -- */
@@ -128,9 +141,11 @@ enum replica_effect_kind {
     REPLICA_EFFECT_BATCHES,  /* Send `member` an APPEND as in `message`, with batches up to its end
                                 at most; then tell SENT. */
     REPLICA_EFFECT_COMMIT,   /* The commit end is `offset`. */
-    REPLICA_EFFECT_ROLE,     /* The role has changed. */
-    REPLICA_EFFECT_STOP,     /* A leader of `epoch` wants the log cut at `offset`, below what is
-                                committed: an operator has to look. */
+    REPLICA_EFFECT_CONFIG, /* The joint configuration is settled: append what it leads to, then tell
+                              APPENDED and CONFIG. */
+    REPLICA_EFFECT_ROLE,   /* The role has changed. */
+    REPLICA_EFFECT_STOP,   /* A leader of `epoch` wants the log cut at `offset`, below what is
+                              committed: an operator has to look. */
 };
 
 struct replica_effect {
@@ -170,10 +185,12 @@ struct replica {
     struct replica_envelope self;
     struct quorum_set set;
     uint64_t configured; /* How often the set has changed. */
+    int64_t config_end;  /* Where the batch that says it ends. */
     int32_t number;      /* Of this replica in the set; QUORUM_NO_MEMBER: no voter. */
     int32_t peer;        /* Likewise among the peers; QUORUM_NO_MEMBER: in no configuration. */
     int32_t peer_count;  /* Voters by their number in the set, and behind them learners. */
     struct quorum_member learners[QUORUM_LEARNERS_MAX];
+    struct quorum_member strangers[2];
     enum replica_role role;
     struct prng prng;
 
@@ -217,11 +234,12 @@ struct replica {
     uint64_t leading_ns; /* Since when. */
     int32_t successor;   /* As voter, while handing over; else QUORUM_NO_MEMBER. */
     bool has_handed_over;
-    int64_t slow_mark;                         /* See slow.c: what has to be durable here, */
-    uint64_t slow_ns;                          /* and was committed then. */
-    int64_t matches[REPLICA_PEERS_MAX];        /* Durable and alike, by peer. */
-    uint64_t confirmed_ns[QUORUM_MEMBERS_MAX]; /* By voter, see quorum/lease.h. */
-    struct replica_progress *progress;         /* Borrowed. By peer. */
+    bool owes_final;                          /* The final configuration was asked for. */
+    int64_t slow_mark;                        /* See slow.c: what has to be durable here, */
+    uint64_t slow_ns;                         /* and was committed then. */
+    int64_t matches[REPLICA_PEERS_MAX];       /* Durable and alike, by peer. */
+    uint64_t confirmed_ns[REPLICA_PEERS_MAX]; /* Likewise, see quorum/lease.h. */
+    struct replica_progress *progress;        /* Borrowed. By peer. */
     int32_t progress_max;
 
     uint32_t effect_count;
@@ -242,12 +260,19 @@ static inline uint64_t replica_deadline_ns(const struct replica *replica)
     return replica->deadline_ns;
 }
 
-/** Return the number of @member among the voters and learners that @replica knows: QUORUM_NO_MEMBER
- * if it is none of them. Borrows. */
+/** Return the number of @member among those whom @replica knows, QUORUM_NO_MEMBER if it is none of
+ * them. Numbers are good until the next CONFIG. Borrows. */
 int32_t replica_find(const struct replica *replica, const struct quorum_member *member);
 
 /** Return who peer @number is: of an effect, say. The answer is good until the next step. */
 const struct quorum_member *replica_peer(const struct replica *replica, int32_t number);
+
+/**
+ * Return whether a joint configuration may be appended now: it leads, the final configuration
+ * before is committed, and so is a batch of its own epoch. So there is one change at a time, and
+ * whoever asks for it knows what it follows on.
+ */
+bool replica_may_change(const struct replica *replica);
 
 /** Return whether proposals are taken: it leads, and is not handing over. */
 bool replica_takes_proposals(const struct replica *replica);

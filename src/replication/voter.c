@@ -26,8 +26,7 @@ static bool is_bound(const struct replica *replica, uint64_t now_ns)
     ASSERT(replica->set.member_count > 0);
     ASSERT(now_ns >= replica->live_ns);
 
-    bool is_alone = replica->set.member_count == 1 && replica->number == 0;
-    return !is_alone && /* RPL-7 */
+    return !peers_are_none(replica) && /* RPL-7 */
            (replica->role == REPLICA_LEADER || now_ns < replica->live_ns + replica->timeout_ns);
 }
 
@@ -88,7 +87,7 @@ void voter_vote(struct replica *replica, const struct replica_event *event, int3
     }
     replica_promise(replica, message->epoch, event->now_ns);
     replica->owes_ballot = true;
-    replica->candidate = member;
+    replica->candidate = peers_follow(replica, member);
     if (MUTANT(promise_after_answer)) {
         voter_durable(replica);
     }

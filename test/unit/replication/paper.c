@@ -74,6 +74,7 @@ void paper_crash(struct paper *paper, int32_t number, uint32_t op_count)
     node->op_count = 0;
     node->is_up = false;
     paper->counts.crashes++;
+    paper_reads_drop(paper, number);
 }
 
 /* -- Messages -- */
@@ -98,6 +99,30 @@ struct paper_message *paper_post(struct paper *paper,
 
 /* -- Checks -- */
 
+/* Check that W voters of configuration @index have what is committed in their images. */
+static void check_copies(struct paper *paper,
+                         const struct replica *replica,
+                         int32_t index,
+                         int64_t begin,
+                         int64_t end)
+{
+    const struct quorum_half *half = &replica->set.halves[index];
+    int32_t copies = 0;
+    for (int32_t voter = 0; voter < half->voter_count; voter++) {
+        int32_t other = replica->set.members[half->members[voter]].node.value - 1;
+        const struct paper_log *image = &paper->nodes[other].image;
+        bool has_all = image->offset_end >= end;
+        for (int64_t offset = begin; has_all && offset < end; offset++) {
+            has_all = image->records[offset].epoch == paper->committed[offset].epoch &&
+                      image->records[offset].value == paper->committed[offset].value;
+        }
+        copies += has_all;
+    }
+    if (copies < half->write_quorum) {
+        violate(paper, "committed with fewer than W copies on disk");
+    }
+}
+
 static void check_commit(struct paper *paper, int32_t number, int64_t begin, int64_t end)
 {
     struct paper_node *node = &paper->nodes[number];
@@ -118,18 +143,8 @@ static void check_commit(struct paper *paper, int32_t number, int64_t begin, int
     if (node->replica.role != REPLICA_LEADER) {
         return;
     }
-    int32_t copies = 0;
-    for (int32_t other = 0; other < paper->config.rules.voter_count; other++) {
-        const struct paper_log *image = &paper->nodes[other].image;
-        bool has_all = image->offset_end >= end;
-        for (int64_t offset = begin; has_all && offset < end; offset++) {
-            has_all = image->records[offset].epoch == paper->committed[offset].epoch &&
-                      image->records[offset].value == paper->committed[offset].value;
-        }
-        copies += has_all;
-    }
-    if (copies < paper->config.rules.write_quorum) {
-        violate(paper, "committed with fewer than W copies on disk");
+    for (int32_t index = 0; index < node->replica.set.half_count; index++) {
+        check_copies(paper, &node->replica, index, begin, end);
     }
 }
 
@@ -151,7 +166,7 @@ static void check_opening(struct paper *paper, int32_t number)
     if (paper->epoch_count < PAPER_EPOCHS_MAX) {
         paper->epochs_opened[paper->epoch_count++] = node->replica.promise;
     }
-    for (int32_t other = 0; other < paper->config.rules.voter_count; other++) {
+    for (int32_t other = 0; other < paper->node_count; other++) {
         const struct paper_node *old = &paper->nodes[other];
         if (other == number || !old->is_up || old->replica.role != REPLICA_LEADER) {
             continue;
@@ -173,13 +188,13 @@ static int32_t node_of(const struct paper *paper, int32_t number, int32_t peer)
 }
 
 /* Tell node @number @event as soon as the effects of this step are carried out. */
-static void later(struct paper *paper, int32_t number, struct replica_event event)
+static void later(struct paper *paper, int32_t number, int32_t peer, struct replica_event event)
 {
     if (paper->told_count == PAPER_TOLD_MAX) {
         violate(paper, "too many steps follow from one");
         return;
     }
-    paper->told[paper->told_count++] = (struct paper_told){number, event};
+    paper->told[paper->told_count++] = (struct paper_told){number, peer, event};
 }
 
 static void append_opening(struct paper *paper, int32_t number)
@@ -191,7 +206,7 @@ static void append_opening(struct paper *paper, int32_t number)
     journal(paper, node,
             (struct paper_op){PAPER_OP_APPEND, node->log.offset_end, {node->replica.promise, 0}});
     later(
-        paper, number,
+        paper, number, -1,
         (struct replica_event){.kind = REPLICA_EVENT_APPENDED, .offset_end = node->log.offset_end});
 }
 
@@ -215,11 +230,10 @@ static void send_batches(struct paper *paper, int32_t number, const struct repli
         }
     }
     struct replica_event event = {.kind = REPLICA_EVENT_SENT,
-                                  .member = effect->member,
                                   .epoch = effect->message.epoch,
                                   .offset_end = batches->offset_end,
                                   .bytes = 100};
-    later(paper, number, event);
+    later(paper, number, message->to, event);
 }
 
 static void take_batches(struct paper *paper,
@@ -275,9 +289,34 @@ static void carry_out(struct paper *paper,
         paper->counts.stops++;
         violate(paper, "told to cut what is committed");
         return;
+    case REPLICA_EFFECT_CONFIG:
+        if (paper_change_end(paper, number)) {
+            later(paper, number, -1,
+                  (struct replica_event){.kind = REPLICA_EVENT_APPENDED,
+                                         .offset_end = node->log.offset_end});
+        }
+        return;
     case REPLICA_EFFECT_ROLE:
         return;
     }
+}
+
+/* Let node @number take one step. Return whether it has promised. */
+static bool step_one(struct paper *paper,
+                     int32_t number,
+                     const struct replica_event *event,
+                     const struct paper_message *message)
+{
+    struct paper_node *node = &paper->nodes[number];
+    int64_t committed = node->replica.committed;
+    replica_step(&node->replica, event);
+    bool has_promised = false;
+    for (uint32_t index = 0; index < node->replica.effect_count; index++) {
+        const struct replica_effect *effect = &node->replica.effects[index];
+        has_promised |= effect->kind == REPLICA_EFFECT_PROMISE;
+        carry_out(paper, number, effect, message, &committed);
+    }
+    return has_promised;
 }
 
 static void step(struct paper *paper,
@@ -285,15 +324,13 @@ static void step(struct paper *paper,
                  struct replica_event event,
                  const struct paper_message *message)
 {
-    struct paper_node *node = &paper->nodes[number];
-    int64_t committed = node->replica.committed;
     event.now_ns = paper->now_ns;
-    replica_step(&node->replica, &event);
-    bool has_promised = false;
-    for (uint32_t index = 0; index < node->replica.effect_count; index++) {
-        const struct replica_effect *effect = &node->replica.effects[index];
-        has_promised |= effect->kind == REPLICA_EFFECT_PROMISE;
-        carry_out(paper, number, effect, message, &committed);
+    bool has_promised = step_one(paper, number, &event, message);
+    struct replica_event change;
+    const struct paper_node *node = &paper->nodes[number];
+    bool is_told = node->log.offset_end == node->replica.epochs.offset_end; /* APPENDED, that is. */
+    if (is_told && paper_config_event(paper, number, &change)) {
+        (void)step_one(paper, number, &change, NULL);
     }
     if (has_promised && paper_chance(paper, paper->weights.crash_promise)) {
         paper_crash(paper, number, (uint32_t)prng_below(&paper->prng, node->op_count + 1));
@@ -310,7 +347,12 @@ void paper_tell(struct paper *paper,
     step(paper, number, event, message);
     for (uint32_t index = 0; index < paper->told_count; index++) {
         struct paper_told told = paper->told[index];
-        if (paper->nodes[told.number].is_up) {
+        const struct paper_node *node = &paper->nodes[told.number];
+        if (node->is_up && told.peer >= 0) {
+            struct quorum_member peer = paper_member(told.peer);
+            told.event.member = replica_find(&node->replica, &peer);
+        }
+        if (node->is_up && (told.peer < 0 || told.event.member != QUORUM_NO_MEMBER)) {
             step(paper, told.number, told.event, NULL);
         }
     }
@@ -327,9 +369,10 @@ void paper_tell(struct paper *paper,
 
 /* -- What happens -- */
 
-static struct quorum_member member_of(int32_t number)
+void paper_append(struct paper *paper, int32_t number, struct paper_record record)
 {
-    return (struct quorum_member){.node = {number + 1}, .storage = {{(uint8_t)(number + 1)}}};
+    struct paper_node *node = &paper->nodes[number];
+    journal(paper, node, (struct paper_op){PAPER_OP_APPEND, node->log.offset_end, record});
 }
 
 void paper_start(struct paper *paper, int32_t number)
@@ -338,13 +381,19 @@ void paper_start(struct paper *paper, int32_t number)
     node->log = node->image;
     node->is_up = true;
     node->starts++;
+    node->config_index =
+        paper_config_newest(node->log.records, node->log.offset_end, &node->config_end);
     struct replica_start start = {
-        .self = {.from = member_of(number),
+        .self = {.from = paper_member(number),
                  .incarnation = node->starts,
                  .run = prng_next(&paper->prng)},
         .promise = node->log.promise,
         .epochs = {.rows = node->rows, .count_max = PAPER_OFFSETS_MAX},
-        .config = &paper->config,
+        .config = &paper->configs[node->config_index].config,
+        .config_next = paper->configs[node->config_index].is_joint
+                           ? &paper->configs[node->config_index].next
+                           : NULL,
+        .config_end = node->config_end,
         .timeout_ns = PAPER_TIMEOUT_NS,
         .seed = prng_next(&paper->prng),
         .now_ns = paper->now_ns,
@@ -436,8 +485,7 @@ bool paper_propose(struct paper *paper, int32_t number)
     if (!node->is_up || !has_room || !replica_takes_proposals(&node->replica)) {
         return false;
     }
-    struct paper_record record = {node->replica.promise, ++paper->value_last};
-    journal(paper, node, (struct paper_op){PAPER_OP_APPEND, node->log.offset_end, record});
+    paper_append(paper, number, (struct paper_record){node->replica.promise, ++paper->value_last});
     paper_tell(
         paper, number,
         (struct replica_event){.kind = REPLICA_EVENT_APPENDED, .offset_end = node->log.offset_end},
@@ -459,18 +507,21 @@ void paper_begin_with(struct paper *paper,
     paper->seed = seed;
     paper->prng = prng_of(seed, 1);
     paper->now_ns = PAPER_TIMEOUT_NS;
-    paper->config.rules = *rules;
-    paper->config.learner_count = learner_count;
-    paper->node_count = rules->voter_count + learner_count;
-    for (int32_t number = 0; number < paper->node_count; number++) {
-        struct quorum_member member = member_of(number);
-        if (number < rules->voter_count) {
-            paper->config.voters[number] = member;
-        } else {
-            paper->config.learners[number - rules->voter_count] = member;
-        }
+    struct quorum_config *config = &paper->configs[paper->config_count++].config;
+    config->rules = *rules;
+    config->learner_count = learner_count;
+    for (int32_t number = 0; number < rules->voter_count; number++) {
+        config->voters[number] = paper_member(number);
     }
-    for (int32_t number = 0; number < paper->node_count; number++) {
-        paper_start(paper, number);
+    for (int32_t number = 0; number < learner_count; number++) {
+        config->learners[number] = paper_member(rules->voter_count + number);
+    }
+    paper_spare(paper, rules->voter_count + learner_count);
+}
+
+void paper_spare(struct paper *paper, int32_t count)
+{
+    for (int32_t index = 0; index < count; index++) {
+        paper_start(paper, paper->node_count++);
     }
 }

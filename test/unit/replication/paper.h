@@ -33,6 +33,8 @@ enum {
     PAPER_EPOCHS_MAX = 128,
     PAPER_TOLD_MAX = 64,
     PAPER_READS_MAX = 8,
+    PAPER_CONFIGS_MAX = 256,
+    PAPER_CONFIG_VALUE = 1000000, /* A record with this value or more is a configuration. */
 };
 
 /* What may happen, each in so many of a thousand steps; what is left is delivery of messages. */
@@ -50,6 +52,7 @@ struct paper_weights {
     uint32_t heal;
     uint32_t hand_over;
     uint32_t read;
+    uint32_t change;
 };
 
 /* What has happened. */
@@ -63,6 +66,8 @@ struct paper_counts {
     uint64_t leases;   /* Times that a leader looked, and held one. */
     uint64_t reads;    /* That were answered, */
     uint64_t barriers; /* and of them through a barrier. */
+    uint64_t changes;  /* Of members that were begun, */
+    uint64_t changes_ended;
     uint64_t stops;
 };
 
@@ -94,6 +99,8 @@ struct paper_node {
     struct paper_log image;
     struct paper_op ops[PAPER_OPS_MAX];
     uint32_t op_count;
+    int32_t config_index; /* That the core goes by, */
+    int64_t config_end;   /* and where it ends in the log. */
     bool is_up;
     uint64_t starts;
 };
@@ -113,6 +120,13 @@ struct paper_message {
     uint64_t sent_ns;
 };
 
+/* A configuration that was written: a joint one leads to `next`. */
+struct paper_config {
+    struct quorum_config config;
+    struct quorum_config next;
+    bool is_joint;
+};
+
 /* A read that was begun. */
 struct paper_read {
     int32_t number; /* Of the node. */
@@ -125,13 +139,15 @@ struct paper_read {
 /* A step that follows from another. */
 struct paper_told {
     int32_t number;
+    int32_t peer; /* SENT: to which node. */
     struct replica_event event;
 };
 
 struct paper {
     uint64_t seed;
     struct prng prng;
-    struct quorum_config config;
+    struct paper_config configs[PAPER_CONFIGS_MAX]; /* The first is that of the begin. */
+    uint32_t config_count;
     struct paper_weights weights;
     struct paper_counts counts;
     int32_t node_count;
@@ -167,6 +183,9 @@ void paper_begin_with(struct paper *paper,
                       const struct quorum_rules *rules,
                       int32_t learner_count);
 
+/** Add @count nodes that are in no configuration yet. */
+void paper_spare(struct paper *paper, int32_t count);
+
 /* -- What can happen -- */
 
 /** Tell node @number @event, and all nodes what follows from it. @message: whose batches it takes,
@@ -191,6 +210,9 @@ void paper_deliver(struct paper *paper, uint64_t index, bool is_kept);
 /** Let node @number, which leads, tell everybody that it is alive. */
 void paper_beat(struct paper *paper, int32_t number);
 
+/** Let node @number begin a change of members to @next. False: it may not. */
+bool paper_change(struct paper *paper, int32_t number, const struct quorum_config *next);
+
 /** Begin a read at node @number, which is up: through a barrier or by a quorum. */
 void paper_read_begin(struct paper *paper, int32_t number, bool is_barrier);
 
@@ -198,6 +220,30 @@ void paper_read_begin(struct paper *paper, int32_t number, bool is_barrier);
 bool paper_propose(struct paper *paper, int32_t number);
 
 /* -- For the files of the paper -- */
+
+/** Return who node @number is. */
+struct quorum_member paper_member(int32_t number);
+
+/** Append @record to the log of node @number. */
+void paper_append(struct paper *paper, int32_t number, struct paper_record record);
+
+/** Return the newest configuration of @records up to @end, and where its record ends. */
+int32_t paper_config_newest(const struct paper_record *records, int64_t end, int64_t *ret_end);
+
+/** Find out whether the newest configuration of node @number has changed, and what to tell it. */
+bool paper_config_event(struct paper *paper, int32_t number, struct replica_event *ret_event);
+
+/** Append the final configuration at node @number. False: there is no room. */
+bool paper_change_end(struct paper *paper, int32_t number);
+
+/** Return the newest configuration that was committed anywhere. */
+const struct paper_config *paper_config_committed(const struct paper *paper);
+
+/** Return whether node @number votes or learns in @config. */
+bool paper_is_peer(const struct quorum_config *config, int32_t number);
+
+/** Draw a configuration of the nodes that there are. */
+void paper_config_draw(struct paper *paper, struct quorum_config *ret_config);
 
 /** Put a message into the bag. */
 struct paper_message *paper_post(struct paper *paper,
@@ -207,6 +253,9 @@ struct paper_message *paper_post(struct paper *paper,
 
 /** Give @message, a TAIL_ANSWER that arrived, to the reads under way. */
 void paper_reads_answer(struct paper *paper, const struct paper_message *message);
+
+/** Forget the reads of node @number. */
+void paper_reads_drop(struct paper *paper, int32_t number);
 
 /** Forget the reads that are over. Return what is wrong with one of them, or NULL. */
 const char *paper_reads_check(struct paper *paper);

@@ -43,9 +43,6 @@ void paper_reads_answer(struct paper *paper, const struct paper_message *message
 static enum reads_state state_of(const struct paper *paper, const struct paper_read *read)
 {
     const struct paper_node *node = &paper->nodes[read->number];
-    if (!node->is_up) {
-        return READS_AGAIN;
-    }
     if (!read->is_barrier) {
         return reads_state(&read->quorum, &node->replica);
     }
@@ -53,6 +50,17 @@ static enum reads_state state_of(const struct paper *paper, const struct paper_r
         return READS_AGAIN;
     }
     return replica_barrier_holds(&node->replica, read->since_ns) ? READS_DONE : READS_WAITING;
+}
+
+void paper_reads_drop(struct paper *paper, int32_t number)
+{
+    uint32_t kept = 0;
+    for (uint32_t index = 0; index < paper->read_count; index++) {
+        if (paper->reads[index].number != number) {
+            paper->reads[kept++] = paper->reads[index];
+        }
+    }
+    paper->read_count = kept;
 }
 
 const char *paper_reads_check(struct paper *paper)

@@ -69,6 +69,11 @@ void paper_step(struct paper *paper)
     if (paper_chance(paper, paper->weights.read)) {
         paper_read_begin(paper, number, prng_below(&paper->prng, 2) == 0);
     }
+    if (paper_chance(paper, paper->weights.change)) {
+        struct quorum_config next;
+        paper_config_draw(paper, &next);
+        (void)paper_change(paper, number, &next);
+    }
     if (paper_chance(paper, paper->weights.time)) {
         time_pass(paper);
     } else if (paper_chance(paper, paper->weights.propose)) {
@@ -113,10 +118,12 @@ struct paper_weights paper_drawn(uint64_t seed)
 
 static bool is_settled(const struct paper *paper, uint64_t commits)
 {
-    bool is_level = paper->counts.commits > commits;
+    const struct paper_config *config = paper_config_committed(paper);
+    bool is_level = paper->counts.commits > commits && !config->is_joint;
     for (int32_t number = 0; number < paper->node_count; number++) {
         const struct paper_node *node = &paper->nodes[number];
-        is_level = is_level && node->is_up && node->replica.committed == paper->committed_end;
+        bool is_told = node->is_up && node->replica.committed == paper->committed_end;
+        is_level = is_level && (is_told || !paper_is_peer(&config->config, number));
     }
     return is_level;
 }

@@ -170,6 +170,19 @@ TEST(reads, are_answered_with_the_end_of_the_log)
     CHECK_INT(effect->message.as.tail.log.end, 15);
 }
 
+/* The reader's configuration is of old, and R of it meet no write quorum of the newer one. */
+TEST(reads, wait_for_a_configuration_that_an_answer_knows)
+{
+    reader_begin(15);
+    struct replica_message answer =
+        answer_of(RUN, NUMBER, (struct quorum_position){epoch_at(2, 3), 15});
+    answer.config_end = 15;
+
+    CHECK_INT(state_after(reader.config.voters[0], answer), READS_ASKING); /* QRD-3 */
+    reader.replica.config_end = 15;
+    CHECK_INT(state_after(reader.config.voters[0], answer), READS_DONE);
+}
+
 TEST(reads, begin_anew_when_the_configuration_changes)
 {
     reader_begin(15);
