@@ -206,6 +206,8 @@ static const char *entry_kind_name(enum wal_entry_kind kind)
         return "promise";
     case WAL_ENTRY_CHECKPOINT:
         return "checkpoint";
+    case WAL_ENTRY_COMMIT:
+        return "commit";
     }
     return "unknown";
 }

@@ -85,3 +85,24 @@ enum pyr_err partition_commit_to(struct partition *partition,
     }
     return PYR_OK;
 }
+
+void commit_note(struct partition *partition)
+{
+    ASSERT(partition->is_replicated);
+    ASSERT(partition->offset_written <= partition->offset_committed); /* PAR-9 */
+
+    struct shard *shard = partition->shard;
+    const struct wal_entry entry = {.kind = WAL_ENTRY_COMMIT,
+                                    .log = partition->id,
+                                    .offset = partition->offset_written,
+                                    .number = partition->entry_number + 1,
+                                    .commit_lag = wal_commit_lag(0, 0)};
+    /* Nobody waits for it: the next flush takes it along, or a timer. */
+    const struct wal_need need = {WAL_NEED_DURABLE_BY,
+                                  io_now_mono_ns(shard->io) + shard->options.buffer_time_ns};
+    uint64_t position = 0;
+    if (wal_append(shard->wal, &entry, need, &position, NULL) == PYR_OK) {
+        partition->entry_number++;
+        shard->position_end = position;
+    } /* Else the next write notes more. */
+}

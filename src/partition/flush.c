@@ -291,6 +291,9 @@ static void append_apply(struct partition *partition, struct work *work)
     }
     shard_disk_has_room(shard);
     partition_commit_written(partition);
+    if (partition->is_replicated) {
+        commit_note(partition);
+    }
     shard->progress++;
     shard_flush_timer(shard);
 }

@@ -410,6 +410,7 @@ static enum pyr_err recover_entry(struct shard *shard,
     case WAL_ENTRY_APPEND_INDIRECT:
         return err_set(reterr, PYR_ERR_UNSUPPORTED, "the journal holds an indirect append");
     case WAL_ENTRY_PROMISE:
+    case WAL_ENTRY_COMMIT: /* recover_commit took it. */
     case WAL_ENTRY_CHECKPOINT:
         break;
     }

@@ -158,6 +158,10 @@ MUST_CHECK enum pyr_err append_room_check(struct partition *partition,
                                           uint64_t slack,
                                           struct pyr_error *reterr);
 
+/** Note in the journal that the replicated @partition is committed as far as its segments go. A
+ * start then has no more to keep in memory than there was. */
+void commit_note(struct partition *partition);
+
 /** Tell the journal, with the first entry of a new replicated log, that it is there. */
 MUST_CHECK enum pyr_err promise_first(struct partition *partition, struct pyr_error *reterr);
 

@@ -294,6 +294,7 @@ static bool kind_is_known(const struct wal_entry *entry, uint32_t payload_bytes)
         return true;
     case WAL_ENTRY_TRUNCATE:
     case WAL_ENTRY_PROMISE:
+    case WAL_ENTRY_COMMIT:
         return entry->checked_bytes == payload_bytes;
     case WAL_ENTRY_APPEND_INDIRECT:
         return payload_bytes >= WAL_SEGMENT_REF_BYTES && entry->checked_bytes == payload_bytes;

@@ -89,6 +89,7 @@ enum wal_entry_kind {
     WAL_ENTRY_TRUNCATE = 3,        /* The log ends at `offset`. */
     WAL_ENTRY_PROMISE = 4,         /* No epoch below `epoch` is followed any more. */
     WAL_ENTRY_CHECKPOINT = 5,      /* Written by the journal itself. */
+    WAL_ENTRY_COMMIT = 6,          /* A replicated log is committed below `offset`. */
 };
 
 /* Where in a segment file the bytes of an indirect append lie. */

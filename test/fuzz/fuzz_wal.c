@@ -87,7 +87,7 @@ static void life_append(struct life *life)
 {
     static const enum wal_entry_kind kinds[] = {
         WAL_ENTRY_APPEND, WAL_ENTRY_PROMISE,         WAL_ENTRY_APPEND, WAL_ENTRY_TRUNCATE,
-        WAL_ENTRY_APPEND, WAL_ENTRY_APPEND_INDIRECT, WAL_ENTRY_APPEND};
+        WAL_ENTRY_APPEND, WAL_ENTRY_APPEND_INDIRECT, WAL_ENTRY_APPEND, WAL_ENTRY_COMMIT};
 
     for (size_t index = 0; index < sizeof kinds / sizeof kinds[0]; index++) {
         struct wal_entry entry = {.kind = kinds[index], .number = index};
