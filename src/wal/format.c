@@ -212,7 +212,7 @@ uint64_t wal_entry_payload_bytes(const struct wal_entry *entry)
 uint64_t wal_entry_bytes(const struct wal_entry *entry)
 {
     ASSERT(entry->kind >= WAL_ENTRY_APPEND);
-    ASSERT(entry->kind <= WAL_ENTRY_CHECKPOINT);
+    ASSERT(entry->kind <= WAL_ENTRY_COMMIT);
 
     bool is_absurd = entry->parts[0].count > (size_t)WAL_FILE_BYTES_MAX ||
                      entry->parts[1].count > (size_t)WAL_FILE_BYTES_MAX;
