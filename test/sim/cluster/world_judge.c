@@ -172,6 +172,7 @@ static bool visit(void *ctx, const struct batch_header *header, struct bytes dat
         return false;
     }
     if (!known) {
+        batch.committed_epoch = member_replica(replica->member)->promise;
         history_add(log, &batch);
     }
     return true;
@@ -249,13 +250,17 @@ static void look_committed(struct world *world, struct world_replica *replica)
 
 /* -- Leaders -- */
 
-/* Return whether all that is committed stands in the log of @core. */
+/* Return whether all that was committed below its epoch stands in the log of @core. A late vote may
+ * let a candidate win when a higher epoch has committed long since: that one it cannot know. */
 static bool has_committed(const struct world_log *log, const struct replica *core)
 {
-    if (core->epochs.offset_end < log->committed_end) {
+    size_t place = log->committed_count;
+    while (place > 0 && log->committed[place - 1].committed_epoch > core->promise) {
+        place--;
+    }
+    if (place > 0 && core->epochs.offset_end < log->committed[place - 1].offset_end) {
         return false;
     }
-    size_t place = log->committed_count;
     while (place > 0) { /* A look per epoch, from the newest: EPT-2. */
         const struct world_batch *batch = &log->committed[place - 1];
         if (epochs_before(&core->epochs, batch->offset_end) != batch->epoch) {
@@ -299,12 +304,13 @@ static void rivals_check(struct world *world, const struct world_replica *replic
             continue;
         }
         struct member *member = node->replicas[replica->log].member;
-        if (member_replica(member)->role != REPLICA_LEADER) {
+        const struct replica *core = member_replica(member);
+        if (core->role != REPLICA_LEADER) {
             continue;
         }
         world_count(world, WORLD_COUNT_rivals);
         node_clock_set(world, node);
-        if (member_lease_holds(member)) {
+        if (core->promise < replica->promise && member_lease_holds(member)) {
             world_violate(world, "log %u: node %d opens an epoch under the lease of node %d",
                           replica->log, replica->node + 1, number + 1);
         }

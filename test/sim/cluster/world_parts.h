@@ -38,6 +38,7 @@ struct world_batch {
     int64_t offset_end;
     int32_t epoch;
     uint32_t crc;
+    int32_t committed_epoch; /* Of whoever first called it committed. */
     bool is_acknowledged;
 };
 
