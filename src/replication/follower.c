@@ -172,7 +172,9 @@ void follower_live(struct replica *replica, const struct replica_event *event)
     }
     follow(replica, event->epoch, event->member, event->now_ns);
     commit_notice(replica, event->committed);
-    replica->owes_unknown = replica->alike == QUORUM_END_UNKNOWN;
+    /* Nothing, or only what an old message brought, was compared since the start. */
+    replica->owes_unknown =
+        replica->alike == QUORUM_END_UNKNOWN || replica->alike < event->committed;
     follower_durable(replica);
 }
 

@@ -63,7 +63,7 @@ enum replica_outcome {
     REPLICA_OUTCOME_REFUSED, /* The epoch is overtaken. */
     REPLICA_OUTCOME_ALIKE,   /* The place before the batches was there. */
     REPLICA_OUTCOME_FORK,    /* It was not. */
-    REPLICA_OUTCOME_UNKNOWN, /* Nothing was compared since this start: ask. */
+    REPLICA_OUTCOME_UNKNOWN, /* Less than is committed was compared: ask. */
 };
 
 /* APPEND_ANSWER. */

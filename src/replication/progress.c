@@ -209,8 +209,9 @@ static void answer_fork(struct replica *replica,
     probe_from(progress, next > matched ? next : matched, now_ns);
 }
 
-/* @member has started anew, and holds nothing for alike: it believes no commit end before it is
- * asked, and in an epoch in which nobody appends nothing else would ask it. */
+/* @member has started anew, and holds for alike nothing, or only what a late message brought: it
+ * believes no commit end before it is asked, and in an epoch in which nobody appends nothing else
+ * would ask it. Where something is under way to it, that will. */
 static void answer_unknown(struct replica *replica, int32_t member, uint64_t now_ns)
 {
     struct replica_progress *progress = &replica->progress[member];
@@ -218,7 +219,8 @@ static void answer_unknown(struct replica *replica, int32_t member, uint64_t now
     ASSERT(member != replica->peer);
     ASSERT(matched <= replica->epochs.offset_end);
 
-    if (!progress->is_probing) {
+    bool is_quiet = !progress->is_probing && !progress->is_reading && progress->flight_count == 0;
+    if (is_quiet) {
         probe_from(progress, matched > QUORUM_END_UNKNOWN ? matched : progress->next, now_ns);
     }
 }

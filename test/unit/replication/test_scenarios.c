@@ -93,6 +93,25 @@ TEST(scenario, tells_who_starts_anew_what_is_committed)
     scripted_play(3, 2, table);
 }
 
+/* The same where a late message has compared a part: that is no reason not to ask. */
+TEST(scenario, tells_who_starts_anew_what_is_committed_after_a_late_message_too)
+{
+    static const char table[] = "step              A             B             C\n"
+                                "stand A           P0:|          .             .\n"
+                                "talk              L1A:1Ao|      F1A:|1Ao      F1A:|1Ao\n"
+                                "append A a        L1A:1Ao|/a    .             .\n"
+                                "repeat A>B        .             F1A:1Ao|/a    .\n"
+                                "delay A>B         .             .             .\n"
+                                "talk              L1A:1Aoa|     F1A:1Ao|a     F1A:1Ao|a\n"
+                                "append A b        L1A:1Aoa|/b   .             .\n"
+                                "talk              L1A:1Aoab|    F1A:1Aoa|b    F1A:1Aoa|b\n"
+                                "crash B, start B  .             F1A:|1Aoab    .\n"
+                                "late A>B          .             F1A:1Ao|ab    .\n"
+                                "beat A            .             .             .\n"
+                                "talk              L+1A:1Aoab|   F1A:1Aoab|    F1A:1Aoab|\n";
+    scripted_play(3, 2, table);
+}
+
 /* KIP-101, the second case. All fall; A alone had a on disk, and B fills that place with another
  * batch. The lengths say nothing about it, the epochs do: A gives way. */
 TEST(scenario, heals_what_parted_in_a_power_cut)
