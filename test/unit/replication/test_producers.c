@@ -422,6 +422,16 @@ static void walk_cut(struct prng *prng, struct producers *producers, struct hist
     fold_history(producers, history);
 }
 
+/* The state is the one that a fold from the front leaves, in whatever memory. */
+static void check_plain(const struct producers *producers, const struct history *history)
+{
+    struct fixture plain;
+    fixture_init(&plain, UNDOS, producers->expiry_ms);
+    fold_history(&plain.producers, history);
+    CHECK(producers_equal(producers, &plain.producers));
+    CHECK(producers_equal(&plain.producers, producers));
+}
+
 /* @undos 0: rows and undos begin with none, and grow. */
 static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
 {
@@ -454,6 +464,7 @@ static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
             walk_grow(producers);
         }
         check_equal(producers, history);
+        check_plain(producers, history);
     }
     free(history);
 }
