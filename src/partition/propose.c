@@ -98,8 +98,11 @@ enum member_fate member_fate(const struct member *member, const struct member_pr
     bool is_there = proposal->offset_end <= epochs->offset_end &&
                     epochs_before(epochs, proposal->offset_end) == proposal->epoch;
     int64_t committed = member->partition->offset_committed;
+    /* Behind what is committed of a newer epoch nothing older can ever stand. */
+    bool is_overtaken =
+        committed > proposal->offset || epochs_before(epochs, committed) > proposal->epoch;
     if (!is_there) {
-        return committed > proposal->offset ? MEMBER_FATE_LOST : MEMBER_FATE_OPEN;
+        return is_overtaken ? MEMBER_FATE_LOST : MEMBER_FATE_OPEN;
     }
     return committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED : MEMBER_FATE_OPEN;
 }

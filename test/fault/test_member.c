@@ -79,6 +79,30 @@ TEST(member, cuts_what_a_newer_leader_does_not_have)
     members_end();
 }
 
+/* Whoever waits for the fate of an append must not wait for ever in a log to which nobody appends
+ * any more: behind what is committed of a newer epoch nothing older can stand. */
+TEST(member, knows_the_fate_of_what_lay_behind_the_end_of_a_quiet_log)
+{
+    members_begin(2, 0);
+    struct member_proposal first = {0};
+    struct member_proposal far = {0};
+    int old = members_lead_wait();
+    members_level_wait();
+
+    members.nodes[old].is_cut = true;
+    assert_int_equal(members_append(old, 8, &first), PYR_OK);
+    assert_int_equal(members_append(old, 1, &far), PYR_OK);
+    int new = members_lead_wait();
+    CHECK(new != old);
+    members.nodes[old].is_cut = false;
+    members_level_wait();
+
+    CHECK(members.nodes[old].log->offset_end <= far.offset);
+    CHECK_INT(member_fate(members.nodes[old].member, &first), MEMBER_FATE_LOST);
+    CHECK_INT(member_fate(members.nodes[old].member, &far), MEMBER_FATE_LOST);
+    members_end();
+}
+
 /* A batch that is being built when the lead is lost must not go into the log of another's epoch. */
 TEST(member, takes_the_room_back_with_the_lead)
 {
