@@ -52,12 +52,15 @@ enum {
     X(crash_leader, "the node that leads some log falls")                            \
     X(crash_later, "a node falls after a few more of its events")                    \
     X(crash_promise, "a node falls in the moment of its next promise")               \
+    X(crash_lead, "a node falls soon after it next opens an epoch")                  \
+    X(blink, "a node falls and is back at once")                                     \
     X(crash_all, "all nodes fall at once")                                           \
     X(isolate, "a node hears and reaches nobody")                                    \
     X(isolate_leader, "a node that leads hears and reaches nobody")                  \
     X(cut_in, "a node hears nobody")                                                 \
     X(cut_out, "a node reaches nobody")                                              \
     X(cut_link, "one link is cut, one way")                                          \
+    X(cut_leader, "one node does not hear the leader of a log")                      \
     X(split, "two groups do not hear each other")                                    \
     X(storm, "all links lose every third letter")                                    \
     X(slow_link, "the links of a node take a large part of the timeout")             \
@@ -102,9 +105,12 @@ enum world_fault {
     X(letters_late) /* Overtaken by later ones. */                                 \
     X(letters_down) /* That met nobody. */                                         \
     X(letters_refused)                                                             \
+    X(letters_spoiled)                                                             \
     X(beats)                                                                       \
-    X(reads)       /* Of committed ranges on some replica. */                      \
-    X(lease_reads) /* At a leader that held a lease. */                            \
+    X(reads)         /* Of committed ranges on some replica. */                    \
+    X(lease_reads)   /* At a leader that held a lease, */                          \
+    X(barrier_reads) /* at one that had asked around since, */                     \
+    X(quorum_reads)  /* and at any node that had asked R. */                       \
     X(checkpoints)                                                                 \
     X(images) /* Crash images that were opened to find acknowledged batches. */    \
     X(walks)  /* Whole logs that were held against the history. */                 \

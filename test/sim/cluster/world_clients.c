@@ -125,8 +125,12 @@ static void read_somewhere(struct world *world, uint32_t index)
     if (can_hear(world, number)) {
         node_clock_set(world, &world->nodes[number]);
         judge_read(world, &world->nodes[number].replicas[index]);
+        if (!world->is_over) {
+            reads_begin_at(world, number, index);
+            node_turn(world, &world->nodes[number]);
+        }
     }
-    for (int32_t other = 0; other < world->options->nodes; other++) {
+    for (int32_t other = 0; other < world->options->nodes && !world->is_over; other++) {
         if (can_hear(world, other)) {
             node_clock_set(world, &world->nodes[other]);
             judge_lease_read(world, &world->nodes[other].replicas[index]);

@@ -12,7 +12,7 @@
 
 #include "sim/cluster/world_parts.h"
 
-enum { CRASH_LATER_MAX = 60, JUMP_HOURS_MAX = 30, DRAWS_MAX = 4 };
+enum { CRASH_LATER_MAX = 60, JUMP_HOURS_MAX = 30, DRAWS_MAX = 4, BLINK_PARTS = 40 };
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -103,6 +103,7 @@ static void lasting(struct world *world, const struct world_active *active, bool
         node_cut(world, active, is_begin);
         return;
     case WORLD_FAULT_cut_link:
+    case WORLD_FAULT_cut_leader:
         link_cut(world, active->node, active->other, is_begin);
         return;
     case WORLD_FAULT_split:
@@ -139,7 +140,8 @@ static bool lasting_begin(struct world *world, enum world_fault fault, int32_t n
     struct world_active active = {.fault = fault, .node = node, .other = draw_node(world)};
     active.end_ns = world->now_ns + world_around(&world->fault_prng, world->options->fault_life_ns);
     active.group = (uint32_t)prng_below(&world->fault_prng, UINT64_C(1) << world->options->nodes);
-    if (fault == WORLD_FAULT_cut_link && active.other == node) {
+    bool is_link = fault == WORLD_FAULT_cut_link || fault == WORLD_FAULT_cut_leader;
+    if (is_link && active.other == node) {
         return false;
     }
     world->actives[world->active_count++] = active;
@@ -157,13 +159,13 @@ static void lasting_end(struct world *world, uint32_t index)
 
 /* -- What happens once -- */
 
-static bool crash(struct world *world, int32_t number)
+static bool crash(struct world *world, int32_t number, uint64_t life_ns)
 {
     if (number == NOBODY || !faults_may_impair(world, number) ||
         world->nodes[number].state != NODE_UP) {
         return false;
     }
-    uint64_t down_ns = world_around(&world->fault_prng, world->options->fault_life_ns);
+    uint64_t down_ns = world_around(&world->fault_prng, life_ns);
     node_crash(world, &world->nodes[number], world->now_ns + down_ns);
     return true;
 }
@@ -189,6 +191,8 @@ static bool crash_armed(struct world *world, struct world_node *node, enum world
     }
     if (fault == WORLD_FAULT_crash_promise) {
         node->crash_at_promise = true;
+    } else if (fault == WORLD_FAULT_crash_lead) {
+        node->crash_at_lead = true;
     } else {
         node->crash_after = 1 + (uint32_t)prng_below(&world->fault_prng, CRASH_LATER_MAX);
     }
@@ -254,15 +258,19 @@ static bool begin(struct world *world, enum world_fault fault)
     struct world_node *node = &world->nodes[number];
     switch (fault) {
     case WORLD_FAULT_crash:
-        return crash(world, number);
+        return crash(world, number, world->options->fault_life_ns);
     case WORLD_FAULT_crash_leader:
-        return crash(world, draw_leader(world));
+        return crash(world, draw_leader(world), world->options->fault_life_ns);
+    case WORLD_FAULT_blink:
+        return crash(world, number, world->options->timeout_ns / BLINK_PARTS);
     case WORLD_FAULT_crash_later:
     case WORLD_FAULT_crash_promise:
+    case WORLD_FAULT_crash_lead:
         return crash_armed(world, node, fault);
     case WORLD_FAULT_crash_all:
         return crash_all(world);
     case WORLD_FAULT_isolate_leader:
+    case WORLD_FAULT_cut_leader:
         return lasting_begin(world, fault, draw_leader(world));
     case WORLD_FAULT_isolate:
     case WORLD_FAULT_cut_in:
@@ -353,6 +361,7 @@ void faults_end(struct world *world)
         node->slow_disk = 0;
         node->crash_after = 0;
         node->crash_at_promise = false;
+        node->crash_at_lead = false;
         if (node->state == NODE_UP) {
             sim_faults_clear(node->sim);
             latency_set(world, node);

@@ -76,9 +76,10 @@ void history_line(struct world *world, int32_t node, uint32_t log, const char *f
 
 static void put_message(struct text *text, const struct replica_message *message)
 {
-    static const char *const names[] = {"none",        "prevote", "prevote answer", "vote",
-                                        "vote answer", "append",  "append answer",  "hand over"};
-    static const char *const outcomes[] = {"refused", "alike", "fork"};
+    static const char *const names[REPLICA_MESSAGE_KINDS] = {
+        "none",   "prevote",       "prevote answer", "vote", "vote answer",
+        "append", "append answer", "hand over",      "tail", "tail answer"};
+    static const char *const outcomes[] = {"refused", "alike", "fork", "unknown"};
     text_format(text, "%s epoch ", names[message->kind]);
     put_epoch(text, message->epoch);
     text_put(text, " promise ");

@@ -101,6 +101,18 @@ static void letter_release(struct world_network *network, struct world_letter *l
     }
 }
 
+/* Flip a bit of the batches of @letter. */
+static void letter_spoil(struct world *world, struct world_letter *letter)
+{
+    struct prng *prng = &world->network.prng;
+    size_t count = letter->inner.batches.count;
+    if (letter->kind == LETTER_MESSAGE && count > 0) {
+        letter->data[prng_below(prng, count)] ^= (uint8_t)(1U << prng_below(prng, 8));
+        letter->is_spoiled = true;
+        world_count(world, WORLD_COUNT_letters_spoiled);
+    }
+}
+
 static void post(struct world *world, struct world_letter *letter, uint64_t time_ns)
 {
     struct world_network *network = &world->network;
@@ -157,7 +169,10 @@ void network_send(struct world *world, const struct world_letter *letter)
     if (!copy) {
         return;
     }
-    history_letter(world, letter, "sent");
+    if (is_troubled && prng_below(&network->prng, THOUSAND) < options->spoil) {
+        letter_spoil(world, copy);
+    }
+    history_letter(world, copy, copy->is_spoiled ? "sent and spoiled" : "sent");
     post(world, copy, arrival_ns(world, letter->from, letter->to));
     if (is_repeated) {
         world_count(world, WORLD_COUNT_letters_repeated);
@@ -202,7 +217,7 @@ static void letter_take(struct world *world,
             member_receive(node->replicas[letter->log].member, &letter->inner, &error);
         if (err == PYR_ERR_BUSY) {
             world_count(world, WORLD_COUNT_letters_refused);
-        } else if (err != PYR_OK) {
+        } else if (err != PYR_OK && !letter->is_spoiled) {
             world_violate(world, "node %d refuses a letter: %s", node->number + 1, error.message);
         }
     } else {

@@ -19,7 +19,7 @@
 #include "partition/shard_inner.h"
 #include "sim/cluster/world_parts.h"
 
-enum { DOWN_MS = 40, OPENING_IMAGES = 8 };
+enum { LEAD_EVENTS_MAX = 40 };
 
 #define CLOCK_START_MAX (3600 * NS_PER_S)
 
@@ -162,6 +162,7 @@ static void node_ready(struct world *world, struct world_node *node)
     node->beat_ns = 0;
     node->crash_after = 0;
     node->crash_at_promise = false;
+    node->crash_at_lead = false;
     node->may_fail = false;
     if (node->slow_disk > 0) {
         sim_set_latency(node->sim, world->options->disk_ns_min * 100,
@@ -194,6 +195,8 @@ void node_crash(struct world *world, struct world_node *node, uint64_t start_ns)
     ASSERT(node->state != NODE_DOWN);
     HISTORY(world, node->number, WORLD_LOGS_MAX, "falls");
     if (node->state == NODE_UP) {
+        world->result->counts[WORLD_COUNT_checkpoints] += node->shard->checkpoints;
+        reads_forget(world, node);
         for (uint32_t log = 0; log < world->options->logs; log++) {
             judge_crash(&node->replicas[log]);
             clients_forget(world, &node->replicas[log]);
@@ -215,6 +218,10 @@ void node_crash(struct world *world, struct world_node *node, uint64_t start_ns)
 void node_deinit(struct world *world, struct world_node *node)
 {
     if (node->state != NODE_DOWN) {
+        if (node->state == NODE_UP) {
+            world->result->counts[WORLD_COUNT_checkpoints] += node->shard->checkpoints;
+            reads_forget(world, node);
+        }
         world_mix(world, sim_trace(node->sim));
         node->state = NODE_DOWN;
         world_disk_leave(node);
@@ -288,6 +295,7 @@ void node_turn(struct world *world, struct world_node *node)
 {
     ASSERT(node->state == NODE_UP);
     uint64_t promises = world->result->counts[WORLD_COUNT_promises];
+    uint64_t openings = world->result->counts[WORLD_COUNT_openings];
     (void)io_loop_dispatch(node->loop);
     shard_step(node->shard);
     for (uint32_t log = 0; log < world->options->logs; log++) {
@@ -299,6 +307,13 @@ void node_turn(struct world *world, struct world_node *node)
     shard_kick(node->shard);
     for (uint32_t log = 0; log < world->options->logs && !world->is_over; log++) {
         judge_look(world, &node->replicas[log]);
+    }
+    if (node->reads > 0 && !world->is_over) {
+        reads_look(world, node);
+    }
+    if (node->crash_at_lead && world->result->counts[WORLD_COUNT_openings] > openings) {
+        node->crash_at_lead = false;
+        node->crash_after = 1 + (uint32_t)prng_below(&world->node_prng, LEAD_EVENTS_MAX);
     }
     bool has_promised = world->result->counts[WORLD_COUNT_promises] > promises;
     if (falls_now(world, node) || (node->crash_at_promise && has_promised)) {

@@ -23,23 +23,16 @@ static const struct {
     uint32_t tenths;
     uint32_t weight_max;
 } kinds[WORLD_FAULT_END] = {
-    [WORLD_FAULT_crash] = {10, 8},
-    [WORLD_FAULT_crash_leader] = {10, 12},
-    [WORLD_FAULT_crash_later] = {6, 10},
-    [WORLD_FAULT_crash_promise] = {6, 10},
-    [WORLD_FAULT_crash_all] = {4, 4},
-    [WORLD_FAULT_isolate] = {5, 8},
-    [WORLD_FAULT_isolate_leader] = {10, 12},
-    [WORLD_FAULT_cut_in] = {5, 8},
-    [WORLD_FAULT_cut_out] = {5, 8},
-    [WORLD_FAULT_cut_link] = {5, 12},
-    [WORLD_FAULT_split] = {5, 8},
-    [WORLD_FAULT_storm] = {4, 6},
-    [WORLD_FAULT_slow_link] = {4, 8},
-    [WORLD_FAULT_pause] = {5, 10},
-    [WORLD_FAULT_slow_disk] = {4, 8},
-    [WORLD_FAULT_sync_error] = {4, 6},
-    [WORLD_FAULT_wall_jump] = {4, 8},
+    [WORLD_FAULT_crash] = {10, 8},       [WORLD_FAULT_crash_leader] = {10, 12},
+    [WORLD_FAULT_crash_later] = {6, 10}, [WORLD_FAULT_crash_promise] = {6, 10},
+    [WORLD_FAULT_crash_lead] = {6, 10},  [WORLD_FAULT_blink] = {6, 10},
+    [WORLD_FAULT_cut_leader] = {6, 10},  [WORLD_FAULT_crash_all] = {4, 4},
+    [WORLD_FAULT_isolate] = {5, 8},      [WORLD_FAULT_isolate_leader] = {10, 12},
+    [WORLD_FAULT_cut_in] = {5, 8},       [WORLD_FAULT_cut_out] = {5, 8},
+    [WORLD_FAULT_cut_link] = {5, 12},    [WORLD_FAULT_split] = {5, 8},
+    [WORLD_FAULT_storm] = {4, 6},        [WORLD_FAULT_slow_link] = {4, 8},
+    [WORLD_FAULT_pause] = {5, 10},       [WORLD_FAULT_slow_disk] = {4, 8},
+    [WORLD_FAULT_sync_error] = {4, 6},   [WORLD_FAULT_wall_jump] = {4, 8},
     [WORLD_FAULT_hand_over] = {5, 12},
 };
 
@@ -72,6 +65,7 @@ static void network_draw(struct prng *prng, struct world_options *options)
     options->link_ns_max = options->link_ns_min * (2 + prng_below(prng, 6));
     options->lose = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 40);
     options->repeat = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 60);
+    options->spoil = is_chosen(prng, 7) ? 0 : (uint32_t)prng_below(prng, 20);
     options->delay = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 30);
 }
 

@@ -28,6 +28,7 @@ enum {
     LETTERS_MAX = 1024,
     ACTIVE_MAX = 32,
     READ_BYTES = 64 << 10,
+    READS_MAX = 16,
 };
 
 /* -- The judge's memory -- */
@@ -74,6 +75,21 @@ struct world_log {
     int32_t guess;       /* Where clients go. */
     uint64_t value_last;
     uint64_t phase_acknowledged; /* In this phase. */
+};
+
+/* -- Reads -- */
+
+enum world_read_kind { READ_NONE, READ_BARRIER, READ_QUORUM };
+
+/* One under way. */
+struct world_read {
+    enum world_read_kind kind;
+    int32_t node;
+    uint32_t log;
+    uint64_t begin_ns; /* World time. */
+    uint64_t since_ns; /* The node's. */
+    int64_t wanted_end;
+    struct member_read inner;
 };
 
 /* -- Nodes -- */
@@ -146,8 +162,10 @@ struct world_node {
     uint64_t ready_ns;    /* When it has recovered. */
     uint32_t crash_after; /* So many events from now; 0: not. */
     bool crash_at_promise;
+    bool crash_at_lead;
     bool may_fail; /* A failing sync was injected. */
     uint32_t slow_disk;
+    uint32_t reads;    /* Under way here. */
     uint32_t impaired; /* Faults that hold it back. */
 
     struct world_replica replicas[WORLD_LOGS_MAX];
@@ -169,7 +187,8 @@ struct world_letter {
 
     uint8_t *data;
     size_t room;
-    uint32_t users; /* Arrivals that are still to come. */
+    bool is_spoiled; /* A bit of its batches was flipped on the way. */
+    uint32_t users;  /* Arrivals that are still to come. */
     uint32_t next_free;
 };
 
@@ -234,6 +253,7 @@ struct world {
 
     struct world_node image; /* Where crash images are opened. */
     uint8_t *buffer;         /* READ_BYTES. */
+    struct world_read reads[READS_MAX];
 };
 
 /* Behind the nodes in next_ns. */
@@ -350,10 +370,24 @@ bool read_walk(struct world *world,
                read_visit_fn visit,
                void *ctx);
 
-/* -- world_judge.c -- */
+/* -- world_reads.c -- */
+
+/** Begin a read of @log at node @number, which is up: behind a barrier or of a quorum. */
+void reads_begin_at(struct world *world, int32_t number, uint32_t log);
+
+/** Look how far the reads at @node are. */
+void reads_look(struct world *world, struct world_node *node);
+
+/** End the reads at @node, which falls. */
+void reads_forget(struct world *world, struct world_node *node);
+
+/* -- world_judge.c, world_promises.c -- */
 
 /** Look at @replica after its node was turned. */
 void judge_look(struct world *world, struct world_replica *replica);
+
+/** Note that @replica has another role, or promise. */
+void judge_role(struct world *world, struct world_replica *replica);
 
 /** Note that @replica has started: hold what it brought back against what it told. */
 void judge_start(struct world *world, struct world_replica *replica);
