@@ -59,7 +59,17 @@ static size_t put_epoch(char *text, size_t bytes, int32_t epoch)
 /* Of an opening batch, and of the records as they come. */
 static const char letters[] = "oabcdefghijklmn";
 
-static size_t put_log(char *text,
+static char letter_of(const struct scripted *scripted, const struct paper_record *record)
+{
+    if (record->value >= PAPER_CONFIG_VALUE) {
+        return scripted->paper.configs[record->value - PAPER_CONFIG_VALUE].is_joint ? '&' : '=';
+    }
+    CHECK(record->value < sizeof letters - 1);
+    return letters[record->value];
+}
+
+static size_t put_log(const struct scripted *scripted,
+                      char *text,
                       size_t bytes,
                       const struct paper_log *log,
                       int64_t committed,
@@ -75,9 +85,7 @@ static size_t put_log(char *text,
         const struct paper_record *record = &log->records[offset];
         bytes = record->epoch == epoch ? bytes : put_epoch(text, bytes, record->epoch);
         epoch = record->epoch;
-        CHECK(record->value < sizeof letters - 1);
-        char letter = letters[record->value];
-        bytes = put_char(text, bytes, letter);
+        bytes = put_char(text, bytes, letter_of(scripted, record));
     }
     return bytes;
 }
@@ -88,7 +96,7 @@ static void look(const struct scripted *scripted, int32_t number, char *text)
     const struct replica *replica = &node->replica;
     if (!node->is_up) {
         (void)memcpy(text, "down:", sizeof "down:");
-        (void)put_log(text, strlen(text), &node->image, -1, -1);
+        (void)put_log(scripted, text, strlen(text), &node->image, -1, -1);
         return;
     }
     static const char roles[] = {[REPLICA_FOLLOWER] = 'F',
@@ -108,7 +116,7 @@ static void look(const struct scripted *scripted, int32_t number, char *text)
         bytes = put_char(text, bytes, '?');
     }
     bytes = put_char(text, bytes, ':');
-    (void)put_log(text, bytes, &node->log, replica->committed, replica->durable);
+    (void)put_log(scripted, text, bytes, &node->log, replica->committed, replica->durable);
 }
 
 /* -- Messages -- */
@@ -312,6 +320,24 @@ static void do_hand(struct scripted *scripted, const struct scripted_step *step)
                (struct replica_event){.kind = REPLICA_EVENT_HAND_OVER, .member = step->to}, NULL);
 }
 
+static void do_members(struct scripted *scripted, const struct scripted_step *step)
+{
+    struct paper *paper = &scripted->paper;
+    struct quorum_config config = {0};
+    int32_t leader = QUORUM_NO_MEMBER;
+    for (int32_t number = 0; number < paper->node_count; number++) {
+        const struct paper_node *node = &paper->nodes[number];
+        leader = node->is_up && node->replica.role == REPLICA_LEADER ? number : leader;
+        if ((step->nodes & (1U << number)) != 0) {
+            config.voters[config.rules.voter_count++] = paper_member(number);
+        }
+    }
+    config.rules.write_quorum = config.rules.voter_count / 2 + 1;
+    config.rules.read_quorum = config.rules.voter_count - config.rules.write_quorum + 1;
+    CHECK(leader != QUORUM_NO_MEMBER);
+    CHECK(paper_change(paper, leader, &config));
+}
+
 static void do_cut(struct scripted *scripted, const struct scripted_step *step)
 {
     scripted->paper.cuts[step->from][step->to] = true;
@@ -357,11 +383,12 @@ static const struct scripted_verb {
     const char *name;
     scripted_do run;
 } verbs[] = {
-    {"repeat", do_repeat}, {"delay", do_delay}, {"late", do_late},     {"drop", do_drop},
-    {"alien", do_alien},   {"talk", do_talk},   {"append", do_append}, {"refuse", do_refuse},
-    {"flush", do_flush},   {"crash", do_crash}, {"start", do_start},   {"stand", do_stand},
-    {"wait", do_wait},     {"look", do_look},   {"beat", do_beat},     {"hand", do_hand},
-    {"silent", do_silent}, {"cut", do_cut},     {"heal", do_heal},     {"run", do_run},
+    {"repeat", do_repeat},   {"delay", do_delay},   {"late", do_late},     {"drop", do_drop},
+    {"alien", do_alien},     {"talk", do_talk},     {"append", do_append}, {"refuse", do_refuse},
+    {"flush", do_flush},     {"crash", do_crash},   {"start", do_start},   {"stand", do_stand},
+    {"wait", do_wait},       {"look", do_look},     {"beat", do_beat},     {"hand", do_hand},
+    {"members", do_members}, {"silent", do_silent}, {"cut", do_cut},       {"heal", do_heal},
+    {"run", do_run},
 };
 
 /* Read the nodes, the number and the letter of a step. */
@@ -399,6 +426,14 @@ static void step_do(struct scripted *scripted, const char *text)
         }
     }
     fail_msg("there is no step '%s'", text);
+}
+
+/* Return where the column of node @number begins in @head, past its end if there is none. */
+static size_t column_of(const char *head, int32_t number)
+{
+    const char *column = strchr(head, 'A' + number);
+    size_t bytes = strcspn(head, "\n");
+    return column && (size_t)(column - head) < bytes ? (size_t)(column - head) : bytes;
 }
 
 static void trace_put(struct scripted *scripted, const char *text, size_t width)
@@ -470,6 +505,9 @@ void scripted_play_with(int32_t voter_count,
                                  .read_quorum = voter_count - write_quorum + 1};
     paper_begin_with(&scripted.paper, 1, &rules, learner_count);
     scripted.paper.is_scripted = true;
+    while (strcspn(table, "\n") > column_of(table, scripted.paper.node_count)) {
+        paper_spare(&scripted.paper, 1);
+    }
     for (int32_t number = 0; number < scripted.paper.node_count; number++) {
         look(&scripted, number, scripted.cells[number]);
     }

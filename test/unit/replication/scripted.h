@@ -11,10 +11,10 @@
  *
  * A cell is role, promise, log. The role is F follower, P in a pre-vote, C candidate, L leader, S
  * stopped; `+` behind it: its lease holds. The promise is round and node, 2B; `?` behind it: not
- * durable. The log is a stretch for each epoch, with `o` for an opening batch and a letter for each
- * record; what is before `|` is known as committed, what is behind `/` is not durable. A replica
- * that is down is `down`, with the log that its disk has. A line may have several steps, with
- * commas between.
+ * durable. The log is a stretch for each epoch, with `o` for an opening batch, `&` for a joint
+ * configuration, `=` for a final one, and a letter for each record; what is before `|` is known as
+ * committed, what is behind `/` is not durable. A replica that is down is `down`, with the log that
+ * its disk has. A line may have several steps, with commas between.
  *
  *     A>B, A>>B      the oldest message, all messages of this link arrive
  *     silent A>B     nothing is on its way from A to B
@@ -33,6 +33,7 @@
  *                    tenths of a timeout
  *     beat A         A tells all that it is alive
  *     hand A>B       A shall hand over to B
+ *     members BCD    who leads begins to change to these voters, more than half of whom write
  *     cut A-B, heal  nothing passes between them; all links are whole
  *     run 20         twenty timeouts in which everything happens as it does by itself
  */
