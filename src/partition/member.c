@@ -361,10 +361,13 @@ static bool tell_time(struct member *member)
     if (io_now_mono_ns(member->partition->shard->io) < deadline_ns) {
         return false;
     }
-    member_tell(member,
-                (struct replica_event){.kind = REPLICA_EVENT_TIME,
-                                       .waiting_ns = shard_waiting_ns(member->partition->shard)},
-                (struct bytes){0});
+    const struct shard *shard = member->partition->shard;
+    member_tell(
+        member,
+        (struct replica_event){.kind = REPLICA_EVENT_TIME,
+                               .waiting_ns = shard_waiting_ns(shard),
+                               .is_full = shard_full_ns(shard) > member->replica.timeout_ns},
+        (struct bytes){0});
     return replica_deadline_ns(&member->replica) != deadline_ns;
 }
 

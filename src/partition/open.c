@@ -336,7 +336,7 @@ static enum pyr_err options_check(struct partition *partition,
                                   const struct partition_options *options,
                                   struct pyr_error *reterr)
 {
-    ASSERT(partition->shard);
+    ASSERT(partition);
     ASSERT(partition->offset_written <= partition->offset_end);
 
     partition->is_replicated |= options->is_replicated && partition->entry_number == 0 &&

@@ -80,9 +80,14 @@ uint64_t shard_waiting_ns(const struct shard *shard)
     ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
 
     uint64_t now_ns = io_now_mono_ns(shard->io);
-    uint64_t waiting_ns = shard->pending_count > 0 ? now_ns - shard->pending_since_ns : 0;
-    uint64_t full_ns = shard->is_disk_full ? now_ns - shard->disk_full_ns : 0;
-    return waiting_ns > full_ns ? waiting_ns : full_ns;
+    return shard->pending_count > 0 ? now_ns - shard->pending_since_ns : 0;
+}
+
+uint64_t shard_full_ns(const struct shard *shard)
+{
+    ASSERT(shard->pending_count <= SHARD_PENDING_MAX);
+
+    return shard->is_disk_full ? io_now_mono_ns(shard->io) - shard->disk_full_ns : 0;
 }
 
 /* -- Health -- */

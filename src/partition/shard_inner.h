@@ -131,9 +131,11 @@ void shard_pending_push(struct shard *shard,
                         uint64_t position,
                         int64_t offset_end);
 
-/** Return how long the disk has kept appends waiting: a flush of the journal, or room for segments.
- */
+/** Return how long the oldest append has waited for its flush of the journal. */
 uint64_t shard_waiting_ns(const struct shard *shard);
+
+/** Return how long the disk has been full. */
+uint64_t shard_full_ns(const struct shard *shard);
 
 /** Note that @partition has unwritten bytes that may be written. */
 void shard_dirty(struct shard *shard, struct partition *partition);

@@ -142,7 +142,7 @@ void leader_appended(struct replica *replica, const struct replica_event *event)
 void leader_durable(struct replica *replica);
 
 /** Look around: who is in reach, who has been silent, whether the own disk is slow. */
-void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
+void leader_time(struct replica *replica, const struct replica_event *event);
 
 /** Go on under the configuration that has just changed. */
 void leader_changed(struct replica *replica, uint64_t now_ns);
@@ -195,7 +195,7 @@ void slow_answered(struct replica_progress *progress, int64_t durable, uint64_t 
 
 /** Return the voter that should lead instead, since the own disk, whose oldest flush has been under
  * way for @waiting_ns, is far slower than others; QUORUM_NO_MEMBER: none. */
-int32_t slow_successor(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns);
+int32_t slow_successor(struct replica *replica, const struct replica_event *event);
 
 /* -- reads.c -- */
 

@@ -214,8 +214,9 @@ static void hand_over_begin(struct replica *replica, int32_t member, uint64_t no
     successor_tell(replica);
 }
 
-void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)
+void leader_time(struct replica *replica, const struct replica_event *event)
 {
+    uint64_t now_ns = event->now_ns;
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(replica->timeout_ns > 0);
 
@@ -229,7 +230,7 @@ void leader_time(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)
     }
     replica->owes_final = false; /* It may not have been possible. */
     change_go_on(replica);
-    int32_t better = slow_successor(replica, waiting_ns, now_ns);
+    int32_t better = slow_successor(replica, event);
     if (replica->successor != QUORUM_NO_MEMBER) {
         hand_over_again(replica, now_ns);
     } else if (better != QUORUM_NO_MEMBER && replica->opening >= 0) {

@@ -255,7 +255,7 @@ static void take_time(struct replica *replica, const struct replica_event *event
         return;
     }
     if (replica->role == REPLICA_LEADER) {
-        leader_time(replica, event->waiting_ns, now_ns);
+        leader_time(replica, event);
     } else if (peers_may_stand(replica)) {
         candidate_begin(replica, now_ns);
     }

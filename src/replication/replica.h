@@ -121,9 +121,10 @@ struct replica_event {
     int64_t offset_end;
     int64_t committed;
     uint64_t sent_ns;
-    uint64_t bytes;                      /* SENT: of the batches. */
-    uint64_t waiting_ns;                 /* TIME: how long the own journal's oldest flush that is
-                                            under way has been so; 0: none is. */
+    uint64_t bytes;      /* SENT: of the batches. */
+    uint64_t waiting_ns; /* TIME: how long the own journal's oldest flush that is
+                            under way has been so; 0: none is. */
+    bool is_full;        /* TIME: the own disk has been full for longer than a timeout. */
     const struct replica_envelope *from; /* MESSAGE. Borrowed for the step. */
     const struct replica_message *message;
     const struct quorum_config *config;      /* CONFIG, checked. Borrowed for the step. */

@@ -76,8 +76,9 @@ static int32_t successor_of(const struct replica *replica, uint64_t now_ns)
     return best;
 }
 
-int32_t slow_successor(struct replica *replica, uint64_t waiting_ns, uint64_t now_ns)
+int32_t slow_successor(struct replica *replica, const struct replica_event *event)
 {
+    uint64_t now_ns = event->now_ns;
     ASSERT(replica->role == REPLICA_LEADER);
     ASSERT(now_ns >= replica->leading_ns);
 
@@ -86,7 +87,8 @@ int32_t slow_successor(struct replica *replica, uint64_t waiting_ns, uint64_t no
         replica->slow_ns = now_ns;
     }
     bool is_behind = replica->number != QUORUM_NO_MEMBER && replica->durable < replica->committed;
-    bool is_slow = is_behind && (waiting_ns > replica->timeout_ns ||
+    bool is_slow = is_behind && (event->waiting_ns > replica->timeout_ns ||
                                  now_ns > replica->slow_ns + replica->timeout_ns);
-    return is_slow ? successor_of(replica, now_ns) : QUORUM_NO_MEMBER;
+    bool lets_go = is_slow || (event->is_full && replica->number != QUORUM_NO_MEMBER);
+    return lets_go ? successor_of(replica, now_ns) : QUORUM_NO_MEMBER;
 }

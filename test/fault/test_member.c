@@ -263,6 +263,37 @@ TEST(member, reads_behind_a_barrier)
     members_end();
 }
 
+/* A leader without space takes nothing, although others have room: it lets one of them lead. */
+TEST(member, hands_over_when_its_disk_is_full)
+{
+    members_begin(2, 0);
+    int old = members_lead_wait();
+    struct member_proposal proposal = {0};
+    sim_disk_set_space(members.nodes[old].disk, 0);
+
+    for (int turn = 0; turn < 5000 && members_lead() == old; turn++) {
+        if (turn < 20) {
+            enum pyr_err err = members_append(old, (uint64_t)turn, &proposal);
+            CHECK(err == PYR_OK || err == PYR_ERR_DISK_FULL || err == PYR_ERR_NOT_LEADER);
+        }
+        members_turn();
+    }
+    int new = members_lead_wait();
+
+    CHECK(new != old);
+    CHECK_INT(members_append(new, 99, &proposal), PYR_OK);
+    for (int turn = 0;
+         turn < 5000 && member_fate(members.nodes[new].member, &proposal) == MEMBER_FATE_OPEN;
+         turn++) {
+        members_turn();
+    }
+    CHECK_INT(member_fate(members.nodes[new].member, &proposal), MEMBER_FATE_COMMITTED);
+    sim_disk_set_space(members.nodes[old].disk, UINT64_MAX);
+    members_level_wait();
+    members_check();
+    members_end();
+}
+
 /* MEM-3: a batch that lost a bit on its way is not followed, and comes again. */
 TEST(member, refuses_damaged_batches)
 {
