@@ -26,12 +26,13 @@
  *   PAR-1  offset_start <= offset_written <= offset_end, and no offset is used twice in an epoch
  *   PAR-2  a reader sees nothing at or past the commit point
  *   PAR-3  the commit point never moves back
- *   PAR-4  under the policy `always` the commit point of a log without replicas never passes what
- * the journal has durable; that of a replica may: its quorum was others PAR-5  behind the
- * checkpoint, the running numbers of a log's journal entries have no gap PAR-6  no two logs of a
- * shard have the same id, or the same name PAR-8  a replicated log takes no batch of an epoch above
- * its promise, or below its last batch's PAR-9  the segments of a replicated log hold nothing that
- * is not committed; so no cut, which is never below the commit point, touches a segment
+ *   PAR-4  under the policy `always` the commit point of a log alone never passes what the journal
+ *          has durable; that of a replica may: its quorum was others
+ *   PAR-5  behind the checkpoint, the running numbers of a log's journal entries have no gap
+ *   PAR-6  no two logs of a shard have the same id, or the same name
+ *   PAR-8  a replicated log takes no batch of an epoch above its promise, or below its last batch's
+ *   PAR-9  the segments of a replicated log hold nothing that is not committed; so no cut, which is
+ *          never below the commit point, touches a segment
  *
  * Threads: the shard's owner.   Memory: allocated when the log is opened, freed with the shard.
  */
