@@ -51,6 +51,7 @@ static void feed_sent(struct member *member,
     ASSERT(offset_end >= message->as.batches.before.end);
 
     feed->is_sent = true;
+    member->feeds_busy++;
     feed->epoch = message->epoch;
     feed->offset_end = offset_end;
     feed->bytes = bytes;
@@ -193,6 +194,7 @@ static enum pyr_err read_begin(struct member *member,
     read->buffer = (struct bytes_mut){data, bytes};
     read->job = (struct io_job){.run = read_run, .done = read_done, .ctx = read};
     member->feeds[number].read = read;
+    member->feeds_busy++;
     member->reads++;
     member->counts.segment_reads++;
     io_job_start(partition->shard->loop, &read->job);
@@ -228,6 +230,7 @@ static void read_end(struct member *member, int32_t number)
     struct replica_message next = feed->next;
     bool is_led = replica->role == REPLICA_LEADER && !member->is_stopping;
     feed->read = NULL;
+    member->feeds_busy--;
     feed->next.kind = REPLICA_MESSAGE_NONE;
     bool is_small = read->err == PYR_ERR_TOO_LARGE && read->run.bytes_needed > read->buffer.count &&
                     read->run.bytes_needed <= (size_t)BATCH_BYTES_MAX;
@@ -264,8 +267,10 @@ bool feed_tell(struct member *member)
 {
     ASSERT(member->partition);
 
-    for (int32_t number = 0; number < REPLICA_PEERS_MAX; number++) {
+    uint32_t left = member->feeds_busy;
+    for (int32_t number = 0; left > 0 && number < REPLICA_PEERS_MAX; number++) {
         struct member_feed *feed = &member->feeds[number];
+        left -= (uint32_t)feed->is_sent + (feed->read != NULL);
         if (feed->read && feed->read->is_done) {
             read_end(member, number);
         }
@@ -273,6 +278,7 @@ bool feed_tell(struct member *member)
             continue;
         }
         feed->is_sent = false;
+        member->feeds_busy--;
         if (!member->is_stopping) {
             member_tell(member,
                         (struct replica_event){.kind = REPLICA_EVENT_SENT,

@@ -99,13 +99,13 @@ static struct bytes span_of(const struct partition *partition, const struct cach
     int64_t end = flush_end(partition);
     size_t bytes_end = chunk->bytes_used;
     if (chunk->offset_end > end) {
-        struct cache_place place = {0};
-        bool has_some = chunk->offset_first < end;
-        struct bytes part = {0};
-        if (has_some) {
-            part = cache_chunk_part(chunk, chunk->offset_first, end, &place);
+        /* The first unwritten chunk is written up to the log's line, those behind it not at all. */
+        int64_t first = chunk->bytes_written > 0 ? partition->offset_written : chunk->offset_first;
+        struct cache_place place = {chunk->serial, chunk->bytes_written, first};
+        if (first < end) {
+            (void)cache_chunk_part(chunk, first, end, &place);
         }
-        bytes_end = part.count;
+        bytes_end = place.position;
     }
     ASSERT(bytes_end >= chunk->bytes_written); /* PAR-9 */
     return (struct bytes){chunk->data + chunk->bytes_written, bytes_end - chunk->bytes_written};
