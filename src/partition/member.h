@@ -147,6 +147,21 @@ MUST_CHECK enum pyr_err member_append(struct member *member,
 /** Return what became of @proposal, made at this @member, as far as it knows. */
 enum member_fate member_fate(const struct member *member, const struct member_proposal *proposal);
 
+/* Somebody who waits for the fate of an append; the caller's, zeroed but for the proposal. */
+struct member_waiter {
+    struct member_proposal proposal;
+    enum member_fate fate; /* When it is given back. */
+    struct member_waiter *next;
+};
+
+/** Wait with @waiter for the fate of its proposal, the newest of @member's so far. Kept until it is
+ * given back, or the member is closed and its fate never known. */
+void member_wait(struct member *member, struct member_waiter *waiter);
+
+/** Return the next waiter, in the order of their appends, whose fate is known, or NULL: so who
+ * appended first is told first. */
+struct member_waiter *member_settled(struct member *member);
+
 /* -- Who is alive -- */
 
 /** Return whether @member leads, and the epoch: then its beats go to all others. */

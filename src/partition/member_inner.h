@@ -45,10 +45,12 @@ struct member {
     uint8_t *held; /* Batches of the letter that the rest is of, or NULL. */
     struct bytes held_left;
 
-    uint32_t reads;             /* Of segments, under way, */
-    uint32_t feeds_busy;        /* and feeds that have one, or something to tell. */
-    struct member_read *asking; /* Quorum reads under way. */
-    uint64_t questions;         /* Asked so far. */
+    uint32_t reads;                      /* Of segments, under way, */
+    uint32_t feeds_busy;                 /* and feeds that have one, or something to tell. */
+    struct member_read *asking;          /* Quorum reads under way. */
+    struct member_waiter *waiters_first; /* In the order of their appends. */
+    struct member_waiter *waiters_last;
+    uint64_t questions; /* Asked so far. */
     struct member_feed feeds[REPLICA_PEERS_MAX];
 };
 

@@ -106,3 +106,37 @@ enum member_fate member_fate(const struct member *member, const struct member_pr
     }
     return committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED : MEMBER_FATE_OPEN;
 }
+
+void member_wait(struct member *member, struct member_waiter *waiter)
+{
+    const struct member_waiter *last = member->waiters_last;
+    ASSERT(waiter->proposal.offset < waiter->proposal.offset_end);
+    ASSERT(!last || last->proposal.epoch <= waiter->proposal.epoch);
+
+    waiter->next = NULL;
+    if (last) {
+        member->waiters_last->next = waiter;
+    } else {
+        member->waiters_first = waiter;
+    }
+    member->waiters_last = waiter;
+}
+
+struct member_waiter *member_settled(struct member *member)
+{
+    struct member_waiter *waiter = member->waiters_first;
+    ASSERT(member->partition);
+    ASSERT(!waiter == !member->waiters_last);
+
+    if (!waiter) {
+        return NULL;
+    }
+    waiter->fate = member_fate(member, &waiter->proposal);
+    if (waiter->fate == MEMBER_FATE_OPEN) {
+        return NULL;
+    }
+    member->waiters_first = waiter->next;
+    member->waiters_last = waiter->next ? member->waiters_last : NULL;
+    waiter->next = NULL;
+    return waiter;
+}

@@ -103,6 +103,34 @@ TEST(member, knows_the_fate_of_what_lay_behind_the_end_of_a_quiet_log)
     members_end();
 }
 
+/* Each of many who wait is told once, in the order of their appends, and what became of it. */
+TEST(member, tells_those_who_wait_in_order)
+{
+    members_begin(2, 0);
+    struct member_waiter waiters[8] = {0};
+    int old = members_lead_wait();
+    for (uint64_t index = 0; index < 8; index++) {
+        members.nodes[old].is_cut = index >= 5;
+        assert_int_equal(members_append(old, index, &waiters[index].proposal), PYR_OK);
+        member_wait(members.nodes[old].member, &waiters[index]);
+        while (index == 4 && member_settled(members.nodes[old].member) != &waiters[4]) {
+            members_turn();
+        }
+    }
+    CHECK(!member_settled(members.nodes[old].member));
+    (void)members_lead_wait();
+    members.nodes[old].is_cut = false;
+    members_level_wait();
+
+    for (int index = 5; index < 8; index++) {
+        CHECK(member_settled(members.nodes[old].member) == &waiters[index]);
+        CHECK_INT(waiters[index].fate, MEMBER_FATE_LOST);
+        CHECK_INT(waiters[index - 5].fate, MEMBER_FATE_COMMITTED);
+    }
+    CHECK(!member_settled(members.nodes[old].member));
+    members_end();
+}
+
 /* A batch that is being built when the lead is lost must not go into the log of another's epoch. */
 TEST(member, takes_the_room_back_with_the_lead)
 {
