@@ -7,7 +7,6 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
-#include "base/limits.h"
 
 ASSERT_STATIC((int64_t)EPOCH_ROUNDS_MAX *EPOCH_NODES + EPOCH_NODES - 1 <= INT32_MAX,
               "the last node's epoch of the last round fits into 32 bits");
@@ -25,14 +24,6 @@ int32_t epoch_of(int32_t round, struct node_id node)
     ASSERT(round <= EPOCH_ROUNDS_MAX);
     ASSERT(epoch_node_is_valid(node)); /* QUO-1: then it can be read back. */
     return round * EPOCH_NODES + node.value;
-}
-
-bool epoch_is_valid(int32_t epoch)
-{
-    if (epoch < EPOCH_NODES) {
-        return false;
-    }
-    return epoch / EPOCH_NODES <= EPOCH_ROUNDS_MAX && epoch % EPOCH_NODES != 0;
 }
 
 int32_t epoch_round(int32_t epoch)

@@ -36,6 +36,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/node_id.h"
 #include "base/text.h"
 
@@ -49,7 +50,11 @@ bool epoch_node_is_valid(struct node_id node);
 int32_t epoch_of(int32_t round, struct node_id node);
 
 /** Return whether @epoch names a round and a node. Any number may be asked. */
-bool epoch_is_valid(int32_t epoch);
+static inline bool epoch_is_valid(int32_t epoch)
+{
+    bool has_node = epoch % EPOCH_NODES != 0;
+    return epoch > EPOCH_NODES && epoch / EPOCH_NODES <= EPOCH_ROUNDS_MAX && has_node;
+}
 
 /** Return the round of @epoch; 0 for EPOCH_NONE and what is below it. */
 int32_t epoch_round(int32_t epoch);

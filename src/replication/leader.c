@@ -100,7 +100,9 @@ void leader_matched(struct replica *replica, int32_t peer)
     if (replica->successor == peer) {
         successor_tell(replica);
     }
-    change_go_on(replica);
+    if (replica->set.half_count > 1) {
+        change_go_on(replica);
+    }
 }
 
 void leader_appended(struct replica *replica, const struct replica_event *event)
