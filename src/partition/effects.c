@@ -29,7 +29,7 @@ void member_send(struct member *member,
                  struct bytes batches)
 {
     ASSERT(message->kind != REPLICA_MESSAGE_NONE);
-    ASSERT(number >= 0 && number < REPLICA_PEERS_MAX);
+    ASSERT(number >= 0 && number <= REPLICA_STRANGER_ASKING);
 
     const struct quorum_member *to = replica_peer(&member->replica, number);
     const struct member_letter letter = {.envelope = member->replica.self,

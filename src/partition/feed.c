@@ -268,7 +268,7 @@ bool feed_tell(struct member *member)
     ASSERT(member->partition);
 
     uint32_t left = member->feeds_busy;
-    for (int32_t number = 0; left > 0 && number < REPLICA_PEERS_MAX; number++) {
+    for (int32_t number = 0; left > 0 && number < member->peers_max; number++) {
         struct member_feed *feed = &member->feeds[number];
         left -= (uint32_t)feed->is_sent + (feed->read != NULL);
         if (feed->read && feed->read->is_done) {

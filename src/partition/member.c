@@ -19,126 +19,6 @@
 #include "partition/shard_inner.h"
 #include "record/batch.h"
 
-enum {
-    ROWS_FIRST = 16,
-    ROWS_SPARE = 2, /* A step begins at most so many stretches. */
-};
-
-/* -- The table of epochs -- */
-
-/* See that the next step finds room in the table; false: it never will. Without memory the core
- * takes no appends and does not stand. */
-static bool rows_grow(struct member *member)
-{
-    struct epoch_table *table = &member->replica.epochs;
-    ASSERT(table->rows == member->rows);
-    ASSERT(table->count <= table->count_max);
-
-    if (table->count_max - table->count >= ROWS_SPARE) {
-        return true;
-    }
-    if (table->count_max >= SEGMENT_EPOCHS_MAX) {
-        struct pyr_error error;
-        (void)err_set(&error, PYR_ERR_FAILED,
-                      "log '%s' was led in %" PRIu32 " epochs, and holds no more",
-                      member->partition->name, table->count);
-        member_fail(member, &error);
-        return false;
-    }
-    struct io *io = member->partition->shard->io;
-    struct epoch_row *rows =
-        io_alloc(io, 2 * sizeof *rows * table->count_max, _Alignof(struct epoch_row));
-    if (rows) {
-        memcpy(rows, member->rows, table->count * sizeof *rows);
-        io_free(io, member->rows);
-        member->rows = rows;
-        table->rows = rows;
-        table->count_max *= 2;
-    }
-    return true;
-}
-
-/* Read the header of the batch at *@position of @chunk and move behind it; false at its end. */
-static bool chunk_next(const struct cache_chunk *chunk,
-                       size_t *position,
-                       struct batch_header *ret_header)
-{
-    ASSERT(*position <= chunk->bytes_used);
-    ASSERT(ret_header);
-
-    if (*position == chunk->bytes_used) {
-        return false;
-    }
-    struct bytes rest = {chunk->data + *position, chunk->bytes_used - *position};
-    enum pyr_err err = batch_header_read(rest, ret_header, NULL);
-    ASSERT(err == PYR_OK);
-    *position += ret_header->bytes;
-    return true;
-}
-
-/* Add the epochs of the batches of @chunk that segments do not have. */
-static void table_add_chunk(struct epoch_table *table, const struct cache_chunk *chunk)
-{
-    ASSERT(table->count <= table->count_max);
-
-    size_t position = 0;
-    struct batch_header header;
-    while (chunk_next(chunk, &position, &header)) {
-        if (header.base_offset >= table->offset_end) {
-            epochs_append(table, header.epoch, batch_offset_end(&header));
-        }
-    }
-}
-
-/* Return how often the epoch changes in @chunk. */
-static uint32_t chunk_epochs(const struct cache_chunk *chunk)
-{
-    ASSERT(chunk->bytes_written <= chunk->bytes_used);
-    ASSERT(chunk->bytes_used <= chunk->bytes_max);
-
-    uint32_t count = 0;
-    size_t position = 0;
-    int32_t epoch = -1;
-    struct batch_header header;
-    while (chunk_next(chunk, &position, &header)) {
-        count += header.epoch != epoch;
-        epoch = header.epoch;
-    }
-    return count;
-}
-
-/* Return how many rows the table of @partition may need at first. */
-static uint32_t table_count(const struct partition *partition)
-{
-    ASSERT(partition->offset_written <= partition->offset_end);
-
-    size_t count = 0;
-    (void)segment_log_epochs(partition->segments, &count);
-    for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
-        count += chunk_epochs(chunk);
-    }
-    return (uint32_t)count + ROWS_FIRST;
-}
-
-/* Fill @table, whose rows are enough, with the epochs of @partition. */
-static void table_fill(const struct partition *partition, struct epoch_table *table)
-{
-    size_t count = 0;
-    const struct segment_epoch *rows = segment_log_epochs(partition->segments, &count);
-    ASSERT(count <= table->count_max);
-    ASSERT(count == 0 || rows[0].offset_start <= partition->offset_written);
-
-    for (size_t index = 0; index < count; index++) {
-        table->rows[index] = (struct epoch_row){rows[index].epoch, rows[index].offset_start};
-    }
-    table->count = (uint32_t)count;
-    table->offset_end = partition->offset_written;
-    for (const struct cache_chunk *chunk = partition->cached.first; chunk; chunk = chunk->next) {
-        table_add_chunk(table, chunk);
-    }
-    ASSERT(table->offset_end == partition->offset_end); /* MEM-1 */
-}
-
 /* -- Opening and closing -- */
 
 /* Waking is all the timer is for: the owner steps after each dispatch. */
@@ -174,8 +54,8 @@ static void member_free(struct member *member)
 
     io_free(io, member->held);
     io_free(io, member->rows);
-    io_free(io, member->effects);
     io_free(io, member->progress);
+    io_free(io, member->feeds);
     io_free(io, member);
 }
 
@@ -185,7 +65,7 @@ static void core_init(struct member *member, uint32_t rows)
     struct partition *partition = member->partition;
     const struct member_options *options = &member->options;
     ASSERT(partition->is_replicated);
-    ASSERT(rows >= ROWS_FIRST);
+    ASSERT(rows > 0);
 
     struct replica_start start = {
         .self = {.log = partition->id,
@@ -199,12 +79,37 @@ static void core_init(struct member *member, uint32_t rows)
         .timeout_ns = options->timeout_ns,
         .seed = options->seed,
         .now_ns = io_now_mono_ns(partition->shard->io),
-        .effects = member->effects,
+        .effects = partition->shard->effects,
         .progress = member->progress,
-        .progress_max = REPLICA_PEERS_MAX,
+        .progress_max = member->peers_max,
     };
-    table_fill(partition, &start.epochs);
+    member_epochs_fill(partition, &start.epochs);
     replica_init(&member->replica, &start);
+}
+
+/* Take the memory of @member, which is zeroed; false without. */
+static bool member_allocate(struct member *member,
+                            struct partition *partition,
+                            const struct quorum_config *config,
+                            uint32_t rows)
+{
+    struct shard *shard = partition->shard;
+    struct io *io = shard->io;
+    ASSERT(!member->rows && !member->progress && !member->feeds);
+    ASSERT(config->rules.voter_count > 0);
+
+    member->partition = partition;
+    member->peers_max = config->rules.voter_count + config->learner_count;
+    member->rows = io_alloc(io, rows * sizeof *member->rows, _Alignof(struct epoch_row));
+    member->progress = io_alloc(io, (size_t)member->peers_max * sizeof *member->progress,
+                                _Alignof(struct replica_progress));
+    member->feeds = io_alloc(io, (size_t)member->peers_max * sizeof *member->feeds,
+                             _Alignof(struct member_feed));
+    if (!shard->effects) {
+        shard->effects = io_alloc(io, REPLICA_EFFECTS_MAX * sizeof *shard->effects,
+                                  _Alignof(struct replica_effect));
+    }
+    return member->rows && member->progress && member->feeds && shard->effects;
 }
 
 enum pyr_err member_open(struct partition *partition,
@@ -222,22 +127,16 @@ enum pyr_err member_open(struct partition *partition,
         return err;
     }
     struct member *member = io_alloc(io, sizeof *member, _Alignof(struct member));
-    if (!member) {
+    uint32_t rows = member_epochs_count(partition);
+    bool has_memory = member && member_allocate(member, partition, options->config, rows);
+    if (!has_memory) {
+        if (member) {
+            member_free(member);
+        }
         return err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s': join its replica", partition->name);
     }
-    uint32_t rows = table_count(partition);
-    member->partition = partition;
     member->options = *options;
     member->timer = (struct io_timer){.fire = timer_fire, .deadline_ns = IO_TIME_NEVER};
-    member->rows = io_alloc(io, rows * sizeof *member->rows, _Alignof(struct epoch_row));
-    member->effects = io_alloc(io, REPLICA_EFFECTS_MAX * sizeof *member->effects,
-                               _Alignof(struct replica_effect));
-    member->progress = io_alloc(io, REPLICA_PEERS_MAX * sizeof *member->progress,
-                                _Alignof(struct replica_progress));
-    if (!member->rows || !member->effects || !member->progress) {
-        member_free(member);
-        return err_set(reterr, PYR_ERR_NO_MEMORY, "log '%s': join its replica", partition->name);
-    }
     core_init(member, rows);
     timer_set(member);
     *ret_member = member;
@@ -305,7 +204,7 @@ void member_tell(struct member *member, struct replica_event event, struct bytes
     ASSERT(member->failure.code == PYR_OK);
     ASSERT(!member_waits(member) || event.kind == REPLICA_EVENT_DURABLE);
 
-    if (!rows_grow(member)) {
+    if (!member_epochs_grow(member)) {
         return;
     }
     event.now_ns = io_now_mono_ns(member->partition->shard->io);
@@ -500,7 +399,7 @@ bool member_heard(struct member *member,
     struct replica *replica = &member->replica;
     int32_t number = replica_find(replica, from);
     ASSERT(member->partition);
-    ASSERT(number < REPLICA_PEERS_MAX);
+    ASSERT(number <= REPLICA_STRANGER_ASKING);
 
     if (member_waits(member)) {
         effects_commit(member, number, epoch, committed);
@@ -527,7 +426,7 @@ void member_confirmed(struct member *member,
 {
     int32_t number = replica_find(&member->replica, by);
     ASSERT(member->partition);
-    ASSERT(number < REPLICA_PEERS_MAX);
+    ASSERT(number <= REPLICA_STRANGER_ASKING);
 
     if (number != QUORUM_NO_MEMBER && member_listens(member)) {
         member_tell(member,
@@ -544,7 +443,7 @@ void member_hand_over(struct member *member, const struct quorum_member *to)
 {
     int32_t number = replica_find(&member->replica, to);
     ASSERT(member->partition);
-    ASSERT(number < REPLICA_PEERS_MAX);
+    ASSERT(number <= REPLICA_STRANGER_ASKING);
 
     if (number != QUORUM_NO_MEMBER && member_listens(member)) {
         member_tell(member,

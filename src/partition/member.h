@@ -55,7 +55,8 @@ struct member_options {
     uint64_t run;         /* and of this start of it. */
     uint64_t timeout_ns;  /* The minimum timeout of an election. */
     uint64_t seed;
-    /** Send @letter to @to; it may be lost. Called from within the calls below. */
+    /** Send @letter to @to; it may be lost. Called from within the calls below, and calls none of
+     * them, of no member of this shard. */
     void (*send)(void *ctx, const struct quorum_member *to, const struct member_letter *letter);
     void *ctx;
 };

@@ -31,8 +31,9 @@ struct member {
     struct member_options options;
     struct member_counts counts;
     struct epoch_row *rows; /* Of the replica's table. */
-    struct replica_effect *effects;
     struct replica_progress *progress;
+    struct member_feed *feeds; /* By peer, like these. */
+    int32_t peers_max;
     struct io_timer timer;
     struct pyr_error failure;
     bool is_stopping;
@@ -51,7 +52,6 @@ struct member {
     struct member_waiter *waiters_first; /* In the order of their appends. */
     struct member_waiter *waiters_last;
     uint64_t questions; /* Asked so far. */
-    struct member_feed feeds[REPLICA_PEERS_MAX];
 };
 
 /* -- member.c -- */
@@ -67,6 +67,18 @@ static inline bool member_waits(const struct member *member)
 {
     return member->rest_count > 0;
 }
+
+/* -- member_epochs.c -- */
+
+/** Return how many rows the table of @partition should have at first. */
+uint32_t member_epochs_count(const struct partition *partition);
+
+/** Fill @table, whose rows are so many, with the epochs of @partition. */
+void member_epochs_fill(const struct partition *partition, struct epoch_table *table);
+
+/** See that the next step finds room in the table; false: it never will, and @member has failed.
+ * Without memory the core takes no appends and does not stand. */
+bool member_epochs_grow(struct member *member);
 
 /* -- effects.c -- */
 

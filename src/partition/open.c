@@ -39,6 +39,7 @@ static void shard_free(struct shard *shard)
     segment_files_deinit(&shard->files);
     io_free(shard->io, shard->strangers.rows);
     io_free(shard->io, shard->pending);
+    io_free(shard->io, shard->effects);
     io_free(shard->io, shard);
 }
 

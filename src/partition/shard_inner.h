@@ -99,6 +99,8 @@ struct shard {
     struct shard_scrub scrub;
     struct shard_notes notes;
 
+    struct replica_effect *effects; /* Of the step of one of its members; NULL: it has had none. */
+
     struct deleted *deleted; /* Logs whose folders wait for their grace to end; see deleted.h. */
     uint32_t deleted_count;
     struct io_timer deleted_timer;

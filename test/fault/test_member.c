@@ -4,18 +4,28 @@
  * carried by hand between them.
  *
  * This covers partition/member.c, partition/effects.c, partition/feed.c, partition/propose.c and
- * partition/member_read.c: what the core decides is really done to the log, and what becomes of the
- * log is really told. What a network and crashes do to it is the simulator's business (test/sim);
- * here each way is walked once, on purpose.
+ * partition/member_read.c, partition/member_epochs.c: what the core decides is really done to the
+ * log, and what becomes of the log is really told. What a network and crashes do to it is the
+ * simulator's business (test/sim); here each way is walked once, on purpose.
  */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "fault/member_case.h"
+#include "io/testing.h"
 #include "lib/case.h"
 #include "partition/shard_inner.h"
 
 /* -- The cases -- */
+
+static void nothing_send(void *ctx,
+                         const struct quorum_member *to,
+                         const struct member_letter *letter)
+{
+    (void)ctx;
+    (void)to;
+    (void)letter;
+}
 
 /* The whole way once: elected, appended, durable on two, committed on three, and so after all of
  * them fell and came back. */
@@ -340,6 +350,36 @@ TEST(member, refuses_damaged_batches)
     }
     CHECK_INT(bad, 3);
     members_check();
+    members_end();
+}
+
+/* Without memory a member is not opened, nothing is left behind, and the next try finds the log as
+ * it was. */
+TEST(member, is_opened_whole_or_not_at_all)
+{
+    members_begin(2, 0);
+    members_level_wait();
+    struct member_node *node = &members.nodes[0];
+    const struct member_options options = {.config = &members.config,
+                                           .self = members.config.voters[0],
+                                           .timeout_ns = 1000000,
+                                           .send = nothing_send};
+    member_stop(node->member);
+    member_close(node->member);
+    uint64_t live = io_testing_allocations_live(node->life.io);
+    enum pyr_err err = PYR_ERR_NO_MEMORY;
+    uint64_t failures = 0;
+
+    while (err == PYR_ERR_NO_MEMORY) {
+        CHECK_INT(io_testing_allocations_live(node->life.io), live);
+        io_testing_fail_allocation(node->life.io, ++failures);
+        err = member_open(node->log, &options, &node->member, NULL);
+    }
+    io_testing_fail_allocation(node->life.io, 0);
+
+    CHECK_INT(err, PYR_OK);
+    CHECK(failures > 4);
+    CHECK(member_replica(node->member)->committed > 0);
     members_end();
 }
 
