@@ -144,6 +144,11 @@ void candidate_answer(struct replica *replica, const struct replica_event *event
         return;
     }
     const struct replica_ballot *ballot = &message->as.ballot;
+    if (is_prevote && ballot->is_removed && message->config_end >= replica->config_end) {
+        replica->is_removed = true;
+        replica_become(replica, REPLICA_FOLLOWER, event->now_ns);
+        return;
+    }
     enum quorum_answer answer = ballot->is_granted ? QUORUM_ANSWER_GRANTED : QUORUM_ANSWER_REFUSED;
     (void)quorum_answer_put(&replica->set, replica->answers, member, answer);
     decide(replica, event->now_ns);

@@ -110,6 +110,7 @@ static void follow(struct replica *replica, int32_t epoch, int32_t member, uint6
     replica->leader = peers_follow(replica, member);
     replica->owes_ballot = false;
     replica->failures = 0;
+    replica->is_removed = false;
     replica->live_ns = now_ns;
     replica->patient_ns = now_ns;
 }

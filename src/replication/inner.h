@@ -31,11 +31,12 @@ static inline bool peers_are_none(const struct replica *replica)
 
 /** Return whether this replica stands when it hears no leader: if it votes; and if it does not, but
  * may have until a final configuration that it does not know to be committed. Its log may be the
- * only one that has that, so that nobody else can win: then it leads, without counting itself. */
+ * only one that has that, so that nobody else can win: then it leads, without counting itself. Not
+ * if it was told that it is removed. */
 static inline bool peers_may_stand(const struct replica *replica)
 {
     bool is_struck_off = replica->set.half_count == 1 && replica->committed < replica->config_end;
-    return replica->number != QUORUM_NO_MEMBER || is_struck_off;
+    return !replica->is_removed && (replica->number != QUORUM_NO_MEMBER || is_struck_off);
 }
 
 /** Begin with @config, and @next during a change to it, else NULL: who decides, who learns, and
@@ -48,8 +49,17 @@ void peers_init(struct replica *replica,
  * nobody to listen to. */
 int32_t peers_sender(struct replica *replica, const struct replica_event *event);
 
+/** Return whether @member, who asks in @event, is removed: a final configuration without it is
+ * committed, and it knows of no newer one. */
+bool peers_have_removed(const struct replica *replica,
+                        const struct replica_event *event,
+                        int32_t member);
+
 /** Return the number of @member from now on, when it is followed or was granted a vote. */
 int32_t peers_follow(struct replica *replica, int32_t member);
+
+/** Return whether those vote, and by those rules, who vote now. */
+bool peers_vote_alike(const struct replica *replica, const struct quorum_config *config);
 
 /** Go by the configuration of @event from now on. */
 void peers_change(struct replica *replica, const struct replica_event *event);

@@ -48,6 +48,7 @@ struct replica_candidacy {
 /* PREVOTE_ANSWER and VOTE_ANSWER. */
 struct replica_ballot {
     bool is_granted;
+    bool is_removed; /* A committed configuration does not have the candidate any more. */
 };
 
 /* APPEND: batches of one epoch that follow on a place. Without batches it only asks whether that

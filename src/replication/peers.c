@@ -126,6 +126,19 @@ int32_t peers_sender(struct replica *replica, const struct replica_event *event)
     return REPLICA_STRANGER_ASKING;
 }
 
+bool peers_have_removed(const struct replica *replica,
+                        const struct replica_event *event,
+                        int32_t member)
+{
+    ASSERT(peers_know(replica, member));
+    ASSERT(event->message->kind == REPLICA_PREVOTE);
+
+    bool is_known = member < replica->peer_count;
+    bool is_committed = replica->set.half_count == 1 && replica->config_end > 0 &&
+                        replica->committed >= replica->config_end; /* RPL-9 */
+    return !is_known && is_committed && event->message->config_end <= replica->config_end;
+}
+
 int32_t peers_follow(struct replica *replica, int32_t member)
 {
     ASSERT(peers_know(replica, member));
@@ -226,6 +239,22 @@ static struct quorum_member who_is(const struct replica *replica, int32_t number
     return number == QUORUM_NO_MEMBER ? nobody : *replica_peer(replica, number);
 }
 
+bool peers_vote_alike(const struct replica *replica, const struct quorum_config *config)
+{
+    ASSERT(config);
+    ASSERT(replica->set.half_count >= 1);
+
+    const struct quorum_half *half = &replica->set.halves[0];
+    bool is_alike = half->voter_count == config->rules.voter_count &&
+                    half->write_quorum == config->rules.write_quorum &&
+                    half->read_quorum == config->rules.read_quorum;
+    for (int32_t index = 0; index < config->rules.voter_count; index++) {
+        is_alike =
+            is_alike && quorum_set_find(&replica->set, &config->voters[index]) != QUORUM_NO_MEMBER;
+    }
+    return is_alike;
+}
+
 void peers_change(struct replica *replica, const struct replica_event *event)
 {
     ASSERT(event->config);
@@ -240,6 +269,7 @@ void peers_change(struct replica *replica, const struct replica_event *event)
     struct quorum_member candidate = who_is(replica, replica->candidate);
     number_all(replica, event->config, event->config_next);
     replica->configured++;
+    replica->is_removed = false;
     replica->config_end = event->offset_end;
     if (replica->role == REPLICA_LEADER) {
         rows_renumber(replica, &owners, event->now_ns);

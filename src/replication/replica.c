@@ -280,8 +280,11 @@ static void take_config(struct replica *replica, const struct replica_event *eve
     if (replica->role == REPLICA_CANDIDATE) { /* Its log does not change while it stands. */
         replica_become(replica, REPLICA_FOLLOWER, event->now_ns);
     }
-    bool begins = event->config_next && replica->role == REPLICA_LEADER;
-    ASSERT(!begins || replica_may_change(replica)); /* RPL-9 */
+    bool ends = !event->config_next && replica->set.half_count > 1;
+    if (replica->role == REPLICA_LEADER && !ends) { /* RPL-9 */
+        ASSERT(replica_may_change(replica));
+        ASSERT(event->config_next || peers_vote_alike(replica, event->config));
+    }
     peers_change(replica, event);
     if (replica->role == REPLICA_LEADER) {
         leader_changed(replica, event->now_ns);

@@ -188,6 +188,7 @@ struct replica {
     uint64_t configured; /* How often the set has changed. */
     int64_t config_end;  /* Where the batch that says it ends. */
     int32_t number;      /* Of this replica in the set; QUORUM_NO_MEMBER: no voter. */
+    bool is_removed;     /* A voter of its configuration says that one without it is committed. */
     int32_t peer;        /* Likewise among the peers; QUORUM_NO_MEMBER: in no configuration. */
     int32_t peer_count;  /* Voters by their number in the set, and behind them learners. */
     struct quorum_member learners[QUORUM_LEARNERS_MAX];
@@ -269,7 +270,8 @@ int32_t replica_find(const struct replica *replica, const struct quorum_member *
 const struct quorum_member *replica_peer(const struct replica *replica, int32_t number);
 
 /**
- * Return whether a joint configuration may be appended now: it leads, the final configuration
+ * Return whether a joint configuration may be appended now, or a final one at once that differs in
+ * its learners only: it leads, the final configuration
  * before is committed, and so is a batch of its own epoch. So there is one change at a time, and
  * whoever asks for it knows what it follows on.
  */

@@ -50,14 +50,14 @@ static void ballot_send(struct replica *replica,
                         int32_t member,
                         enum replica_message_kind kind,
                         int32_t epoch,
-                        bool is_granted)
+                        struct replica_ballot ballot)
 {
-    ASSERT(!is_granted || kind == REPLICA_PREVOTE_ANSWER || replica->promise_durable >= epoch ||
-           MUTANT(promise_after_answer));
+    ASSERT(!ballot.is_granted || kind == REPLICA_PREVOTE_ANSWER ||
+           replica->promise_durable >= epoch || MUTANT(promise_after_answer));
 
     ASSERT(kind == REPLICA_PREVOTE_ANSWER || kind == REPLICA_VOTE_ANSWER);
     struct replica_message *answer = effect_send(replica, member, kind, epoch);
-    answer->as.ballot.is_granted = is_granted;
+    answer->as.ballot = ballot;
 }
 
 void voter_prevote(struct replica *replica, const struct replica_event *event, int32_t member)
@@ -67,7 +67,9 @@ void voter_prevote(struct replica *replica, const struct replica_event *event, i
     ASSERT(member != replica->peer);
 
     bool is_granted = would_grant(replica, message, event->now_ns);
-    ballot_send(replica, member, REPLICA_PREVOTE_ANSWER, message->epoch, is_granted);
+    ballot_send(replica, member, REPLICA_PREVOTE_ANSWER, message->epoch,
+                (struct replica_ballot){.is_granted = is_granted,
+                                        .is_removed = peers_have_removed(replica, event, member)});
 }
 
 void voter_vote(struct replica *replica, const struct replica_event *event, int32_t member)
@@ -82,7 +84,8 @@ void voter_vote(struct replica *replica, const struct replica_event *event, int3
         return;
     }
     if (!would_grant(replica, message, event->now_ns)) {
-        ballot_send(replica, member, REPLICA_VOTE_ANSWER, message->epoch, false);
+        ballot_send(replica, member, REPLICA_VOTE_ANSWER, message->epoch,
+                    (struct replica_ballot){.is_granted = false});
         return;
     }
     replica_promise(replica, message->epoch, event->now_ns);
@@ -101,6 +104,7 @@ void voter_durable(struct replica *replica)
     bool is_durable = replica->promise_durable == replica->promise; /* RPL-2 */
     if (replica->owes_ballot && (is_durable || MUTANT(promise_after_answer))) {
         replica->owes_ballot = false;
-        ballot_send(replica, replica->candidate, REPLICA_VOTE_ANSWER, replica->promise, true);
+        ballot_send(replica, replica->candidate, REPLICA_VOTE_ANSWER, replica->promise,
+                    (struct replica_ballot){.is_granted = true});
     }
 }

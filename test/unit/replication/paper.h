@@ -242,6 +242,11 @@ const struct paper_config *paper_config_committed(const struct paper *paper);
 /** Return whether node @number votes or learns in @config. */
 bool paper_is_peer(const struct quorum_config *config, int32_t number);
 
+/** Draw a configuration with the voters that node @number knows, and other learners. */
+void paper_config_draw_learners(struct paper *paper,
+                                int32_t number,
+                                struct quorum_config *ret_config);
+
 /** Draw a configuration of the nodes that there are. */
 void paper_config_draw(struct paper *paper, struct quorum_config *ret_config);
 

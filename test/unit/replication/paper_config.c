@@ -5,6 +5,8 @@
  * A record whose value is PAPER_CONFIG_VALUE or more is a configuration, the one at that place of
  * the list of all that were ever written. A node goes by the newest in its log.
  */
+#include <string.h>
+
 #include "paper.h"
 
 struct quorum_member paper_member(int32_t number)
@@ -68,14 +70,18 @@ bool paper_change(struct paper *paper, int32_t number, const struct quorum_confi
     if (!node->is_up || !has_room || !replica_may_change(&node->replica)) {
         return false;
     }
-    struct paper_config joint = {.config = paper->configs[node->config_index].config,
-                                 .next = *next,
-                                 .is_joint = true};
+    const struct quorum_config *now = &paper->configs[node->config_index].config;
+    bool is_joint = now->rules.voter_count != next->rules.voter_count ||
+                    now->rules.write_quorum != next->rules.write_quorum ||
+                    memcmp(now->voters, next->voters, sizeof now->voters) != 0;
+    struct paper_config change = {.config = is_joint ? *now : *next,
+                                  .next = *next,
+                                  .is_joint = is_joint};
     struct paper_record record;
-    if (!config_add(paper, number, &joint, &record)) {
+    if (!config_add(paper, number, &change, &record)) {
         return false;
     }
-    paper->counts.changes++;
+    paper->counts.changes += is_joint;
     paper_append(paper, number, record);
     paper_tell(
         paper, number,
@@ -136,5 +142,26 @@ void paper_config_draw(struct paper *paper, struct quorum_config *ret_config)
     int32_t n = config.rules.voter_count;
     config.rules.write_quorum = 1 + (int32_t)prng_below(&paper->prng, (uint64_t)n);
     config.rules.read_quorum = n - config.rules.write_quorum + 1;
+    *ret_config = config;
+}
+
+void paper_config_draw_learners(struct paper *paper,
+                                int32_t number,
+                                struct quorum_config *ret_config)
+{
+    struct quorum_config config = paper->configs[paper->nodes[number].config_index].config;
+    struct quorum_config drawn;
+    paper_config_draw(paper, &drawn);
+    memset(config.learners, 0, sizeof config.learners);
+    config.learner_count = 0;
+    for (int32_t index = 0; index < drawn.learner_count; index++) {
+        bool votes = false;
+        for (int32_t voter = 0; voter < config.rules.voter_count; voter++) {
+            votes = votes || quorum_member_equal(&config.voters[voter], &drawn.learners[index]);
+        }
+        if (!votes) {
+            config.learners[config.learner_count++] = drawn.learners[index];
+        }
+    }
     *ret_config = config;
 }

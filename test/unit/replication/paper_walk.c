@@ -71,7 +71,11 @@ void paper_step(struct paper *paper)
     }
     if (paper_chance(paper, paper->weights.change)) {
         struct quorum_config next;
-        paper_config_draw(paper, &next);
+        if (prng_below(&paper->prng, 4) == 0) {
+            paper_config_draw_learners(paper, number, &next);
+        } else {
+            paper_config_draw(paper, &next);
+        }
         (void)paper_change(paper, number, &next);
     }
     if (paper_chance(paper, paper->weights.time)) {

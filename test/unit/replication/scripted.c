@@ -108,6 +108,9 @@ static void look(const struct scripted *scripted, int32_t number, char *text)
     if (is_prevote) {
         text[0] = 'P';
     }
+    if (replica->is_removed) {
+        text[0] = 'R';
+    }
     if (replica_lease_holds(replica, scripted->paper.now_ns)) {
         bytes = put_char(text, bytes, '+');
     }

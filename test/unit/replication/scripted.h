@@ -10,11 +10,12 @@
  *     stand A     P0:|       .          .
  *
  * A cell is role, promise, log. The role is F follower, P in a pre-vote, C candidate, L leader, S
- * stopped; `+` behind it: its lease holds. The promise is round and node, 2B; `?` behind it: not
- * durable. The log is a stretch for each epoch, with `o` for an opening batch, `&` for a joint
- * configuration, `=` for a final one, and a letter for each record; what is before `|` is known as
- * committed, what is behind `/` is not durable. A replica that is down is `down`, with the log that
- * its disk has. A line may have several steps, with commas between.
+ * stopped, R told that it is removed; `+` behind it: its lease holds. The promise is round and
+ * node, 2B; `?` behind it: not durable. The log is a stretch for each epoch, with `o` for an
+ * opening batch, `&` for a joint configuration, `=` for a final one, and a letter for each record;
+ * what is before `|` is known as committed, what is behind `/` is not durable. A replica that is
+ * down is `down`, with the log that its disk has. A line may have several steps, with commas
+ * between.
  *
  *     A>B, A>>B      the oldest message, all messages of this link arrive
  *     silent A>B     nothing is on its way from A to B

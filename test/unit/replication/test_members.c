@@ -185,3 +185,27 @@ TEST(members, is_bound_to_a_leader_that_leaves)
                                 "stand B           L1A:1Ao&=|        C2B?:|1Ao&=\n";
     scripted_play(2, 2, table);
 }
+
+/* C was away and does not know that it is no voter any more. Who knows it to be committed says so
+ * when C asks, and C asks no more, until it is admitted again. */
+TEST(members, are_told_that_they_are_removed)
+{
+    static const char table[] =
+        "step                A                 B                 C                 D\n"
+        "stand A             P0:|              .                 .                 .\n"
+        "talk                L1A:1Ao|          F1A:|1Ao          F1A:|1Ao          .\n"
+        "cut A-C, cut B-C    .                 .                 .                 .\n"
+        "members ABD         L1A:1Ao|/&        .                 .                 .\n"
+        "talk                L1A:1Ao&=|        F1A:1Ao&|=        .                 F1A:1Ao&=|\n"
+        "talk                .                 .                 .                 .\n"
+        "heal                .                 .                 .                 .\n"
+        "drop A>C, drop B>C  .                 .                 .                 .\n"
+        "wait 12, stand C    .                 .                 P1A:|1Ao          .\n"
+        "C>>A, A>>C          .                 .                 R1A:|1Ao          .\n"
+        "wait 30, look C     .                 .                 .                 .\n"
+        "beat A, talk ABD    L+1A:1Ao&=|       F1A:1Ao&=|        .                 .\n"
+        "members ABCD        L+1A:1Ao&=|/&     .                 .                 .\n"
+        "talk                L+1A:1Ao&=&=|     F1A:1Ao&=&|=      F1A:1Ao&=&=|      F1A:1Ao&=&|=\n"
+        "talk                .                 .                 .                 .\n";
+    scripted_play(3, 2, table);
+}

@@ -186,6 +186,61 @@ TEST(peers, keep_what_is_known_of_them_when_the_numbers_change)
     }
 }
 
+/* -- When -- */
+
+/* The opening batch is the one at 90, and the newest configuration ends at 95. */
+TEST(peers, change_one_at_a_time_and_on_what_is_committed)
+{
+    static const struct {
+        enum replica_role role;
+        int64_t opening;
+        int64_t committed;
+        int32_t successor;
+        bool is_joint;
+        bool may_change;
+    } table[] = {
+        {REPLICA_LEADER, 90, 95, QUORUM_NO_MEMBER, false, true},
+        {REPLICA_LEADER, 90, 94, QUORUM_NO_MEMBER, false, false}, /* RPL-9 */
+        {REPLICA_LEADER, 97, 96, QUORUM_NO_MEMBER, false, false}, /* Nothing own is committed. */
+        {REPLICA_LEADER, -1, 96, QUORUM_NO_MEMBER, false, false}, /* It has not opened its epoch. */
+        {REPLICA_LEADER, 90, 95, QUORUM_NO_MEMBER, true, false},  /* One is under way. */
+        {REPLICA_LEADER, 90, 95, 1, false, false},                /* It hands over. */
+        {REPLICA_FOLLOWER, 90, 95, QUORUM_NO_MEMBER, false, false},
+    };
+
+    for (size_t row = 0; row < sizeof table / sizeof table[0]; row++) {
+        struct quorum_config config = config_of("ABC", "");
+        struct quorum_config next = config_of("ABD", "");
+        begin(&config, table[row].is_joint ? &next : NULL);
+        fixture.replica.config_end = 95;
+        fixture.replica.role = table[row].role;
+        fixture.replica.opening = table[row].opening;
+        fixture.replica.committed = table[row].committed;
+        fixture.replica.successor = table[row].successor;
+        CHECK_INT(replica_may_change(&fixture.replica), table[row].may_change);
+    }
+}
+
+static void tell_alone(void *ctx)
+{
+    tell(ctx, NULL);
+}
+
+/* Other learners need no joint configuration: nobody counts differently. */
+TEST(peers, take_other_learners_at_once_and_nothing_else)
+{
+    struct quorum_config config = config_of("ABC", "D");
+    struct quorum_config learners = config_of("ABC", "EF");
+    struct quorum_config voters = config_of("ABD", "");
+    begin(&config, NULL);
+    fixture.replica.committed = LOG_END;
+
+    tell(&learners, NULL);
+
+    CHECK_TEXT(peers_text(), "ABCEF");
+    EXPECT_ABORT(tell_alone, &voters); /* RPL-9 */
+}
+
 /* -- Strangers -- */
 
 static struct replica_message vote_of(int64_t config_end, int32_t node)
