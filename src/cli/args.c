@@ -136,7 +136,7 @@ static enum pyr_err option_unknown(const struct args_command *command,
 {
     ASSERT(typed_bytes >= 0);
 
-    const char *names[64];
+    const char *names[ARGS_OPTIONS_MAX + 2];
     size_t count = 0;
     names[count++] = "help";
     names[count++] = "version";
@@ -299,6 +299,9 @@ static void print_option(FILE *out, const struct args_option *option)
 
     char head[OPTION_TEXT_BYTES];
     char help[512];
+    if (option->heading) {
+        (void)fprintf(out, "\n%s\n", option->heading);
+    }
     (void)snprintf(head, sizeof head, "  --%s%s%s", option->name, option->value ? "=" : "",
                    option->value ? option->value : "");
     (void)snprintf(help, sizeof help, "%s%s%s%s", option->help,
@@ -327,6 +330,9 @@ static void print_lines(FILE *out, const char *title, const char *const *lines)
     }
 }
 
+static const char *const statuses[] = {"0  done", "1  failed", "2  wrong usage", "3  corrupt data",
+                                       NULL};
+
 void args_help(const struct args_command *command, FILE *out)
 {
     ASSERT(command->usage != NULL);
@@ -345,11 +351,7 @@ void args_help(const struct args_command *command, FILE *out)
     print_option(out, &help);
     print_option(out, &version);
     print_lines(out, "\nExamples:\n", command->examples);
-    (void)fprintf(out, "\nExit status:\n"
-                       "  0  done\n"
-                       "  1  failed\n"
-                       "  2  wrong usage\n"
-                       "  3  corrupt data\n");
+    print_lines(out, "\nExit status:\n", command->statuses ? command->statuses : statuses);
 }
 
 /* -- Beginning and ending -- */

@@ -45,6 +45,7 @@ struct args_option {
     struct parse_range range; /* ARGS_NUMBER, ARGS_BYTES, ARGS_DURATION. */
     const char *const *names; /* ARGS_CHOICE. */
     size_t name_count;
+    const char *heading; /* Not NULL: in the help, a line before this option. */
 };
 
 /* One command, or a whole program. */
@@ -59,11 +60,13 @@ struct args_command {
     size_t operands_min;
     size_t operands_max;
     const char *const *examples; /* Lines; NULL at the end. */
+    const char *const *statuses; /* Lines on the exit status; NULL: what most commands have. */
     int (*run)(const struct args_command *command, int argc, char **argv); /* After the words. */
 };
 
-/* The most words that are not options. */
+/* The most words that are not options, and the most options of a command. */
 #define ARGS_OPERANDS_MAX 4
+#define ARGS_OPTIONS_MAX  126
 
 /* What stood on the command line besides options. */
 struct args_found {
