@@ -34,7 +34,7 @@ bool commands_has_noun(const char *noun);
 /** Print the list of commands that begin with @noun, all if it is NULL. */
 void commands_help(const char *noun, FILE *out);
 
-/** Print the bash completion of @program, "pyralog" or "pyralog-load". */
+/** Print the bash completion of @program: "pyralog", "pyralog-load" or "pyralog-sim". */
 void complete_bash(const char *program, FILE *out);
 
 #endif /* CLI_COMMANDS_H */

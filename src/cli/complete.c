@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "cli/commands.h"
 #include "cli/load_options.h"
+#include "cli/sim_options.h"
 
 /* Print the options of @command as words. */
 static void print_options(const struct args_command *command, FILE *out)
@@ -90,18 +91,29 @@ static void print_end(const char *function, const char *program, FILE *out)
                   function, program);
 }
 
-static void print_load(FILE *out)
+/* Print the completion of @program, which has no commands but one table. */
+static void print_single(const struct args_command *command,
+                         const char *function,
+                         const char *program,
+                         FILE *out)
 {
-    const struct args_command *command = load_command();
     ASSERT(command != NULL);
 
-    print_begin("_pyralog_load", out);
+    print_begin(function, out);
     (void)fprintf(out, "  case $option in\n");
     print_values(command, out);
     (void)fprintf(out, "    '') words=\"");
     print_options(command, out);
     (void)fprintf(out, "\" ;;\n  esac\n");
-    print_end("_pyralog_load", "pyralog-load", out);
+    print_end(function, program, out);
+}
+
+static void print_sim(FILE *out)
+{
+    struct args_command *command = sim_command_create();
+    ASSERT(command != NULL);
+    print_single(command, "_pyralog_sim", "pyralog-sim", out);
+    sim_command_destroy(command);
 }
 
 /* Print the first words of the commands. */
@@ -162,7 +174,9 @@ void complete_bash(const char *program, FILE *out)
     ASSERT(program != NULL);
 
     if (strcmp(program, "pyralog-load") == 0) {
-        print_load(out);
+        print_single(load_command(), "_pyralog_load", "pyralog-load", out);
+    } else if (strcmp(program, "pyralog-sim") == 0) {
+        print_sim(out);
     } else {
         print_pyralog(out);
     }
@@ -170,7 +184,7 @@ void complete_bash(const char *program, FILE *out)
 
 /* -- The command -- */
 
-static const char *const programs[] = {"pyralog", "pyralog-load"};
+static const char *const programs[] = {"pyralog", "pyralog-load", "pyralog-sim"};
 
 struct completion_options {
     int64_t program;
@@ -184,7 +198,7 @@ static int completion_run(const struct args_command *command, int argc, char **a
     if (status >= 0) {
         return status;
     }
-    ASSERT(options.program < 2);
+    ASSERT(options.program < (int64_t)(sizeof programs / sizeof *programs));
     complete_bash(programs[options.program], stdout);
     return 0;
 }
@@ -196,8 +210,8 @@ static const struct args_option completion_table[] = {
      .kind = ARGS_CHOICE,
      .field = offsetof(struct completion_options, program),
      .names = programs,
-     .name_count = 2,
-     .help = "of pyralog or of pyralog-load"},
+     .name_count = sizeof programs / sizeof *programs,
+     .help = "of pyralog, of pyralog-load or of pyralog-sim"},
 };
 
 static const char *const completion_usage[] = {"pyralog completion [--program=NAME]", NULL};

@@ -18,7 +18,7 @@ struct program {
     char err[PROGRAM_TEXT_BYTES];
 };
 
-/** Run @words (words[0] is "pyralog" or "pyralog-load") to its end. Fails the test if it cannot be
+/** Run @words (words[0] is the name of a program) to its end. Fails the test if it cannot be
  * started. Gives: free. */
 struct program *program_run(const char *const *words);
 

@@ -551,6 +551,7 @@ TEST(help, is_the_text_that_was_reviewed)
     check_kept(PROGRAM("pyralog", "completion", "--help"),
                "test/cluster/golden/pyralog-completion.txt");
     check_kept(PROGRAM("pyralog-load", "--help"), "test/cluster/golden/pyralog-load.txt");
+    check_kept(PROGRAM("pyralog-sim", "--help"), "test/cluster/golden/pyralog-sim.txt");
 }
 
 /* The installed completion must know today's options. */
@@ -559,6 +560,8 @@ TEST(completion, is_current)
     check_kept(PROGRAM("pyralog", "completion"), "src/cli/completion/pyralog");
     check_kept(PROGRAM("pyralog", "completion", "--program=pyralog-load"),
                "src/cli/completion/pyralog-load");
+    check_kept(PROGRAM("pyralog", "completion", "--program=pyralog-sim"),
+               "src/cli/completion/pyralog-sim");
 }
 
 /* Check that @page has each option that the completion @script has. */
@@ -580,8 +583,9 @@ TEST(manual, names_every_option)
     static const char *const pages[][2] = {
         {"--program=pyralog", "docs/man/pyralog.1"},
         {"--program=pyralog-load", "docs/man/pyralog-load.1"},
+        {"--program=pyralog-sim", "docs/man/pyralog-sim.1"},
     };
-    for (size_t index = 0; index < 2; index++) {
+    for (size_t index = 0; index < sizeof pages / sizeof *pages; index++) {
         char full[4096];
         char *page = root_read(pages[index][1], full, sizeof full);
         CHECK(page != NULL);
