@@ -112,6 +112,33 @@ TEST(scenario, tells_who_starts_anew_what_is_committed_after_a_late_message_too)
     scripted_play(3, 2, table);
 }
 
+/* Questions and answers of an election, each of them twice, and some of them late: who leads is not
+ * deposed by what was asked before, nobody promises more for it, and no answer counts for another
+ * question. */
+TEST(scenario, elects_by_no_question_or_answer_twice)
+{
+    static const char table[] = "step                 A          B         C\n"
+                                "stand A              P0:|       .         .\n"
+                                "repeat A>B           .          .         .\n"
+                                "A>B                  .          .         .\n"
+                                "repeat B>A           C1A?:|     .         .\n"
+                                "B>A                  .          .         .\n"
+                                "B>A                  .          .         .\n"
+                                "flush A              C1A:|      .         .\n"
+                                "delay A>C            .          .         .\n"
+                                "repeat A>B, flush B  .          F1A:|     .\n"
+                                "repeat B>A           L1A:|/1Ao  .         .\n"
+                                "A>B                  .          .         .\n"
+                                "B>A                  .          .         .\n"
+                                "B>A                  .          .         .\n"
+                                "delay A>C            .          .         .\n"
+                                "talk                 L1A:1Ao|   F1A:|1Ao  F1A:|1Ao\n"
+                                "late A>C             .          .         .\n"
+                                "late A>C             .          .         .\n"
+                                "talk                 .          .         .\n";
+    scripted_play(3, 2, table);
+}
+
 /* KIP-101, the second case. All fall; A alone had a on disk, and B fills that place with another
  * batch. The lengths say nothing about it, the epochs do: A gives way. */
 TEST(scenario, heals_what_parted_in_a_power_cut)
