@@ -47,32 +47,33 @@ enum {
 
 /* What can be made to happen, X(name, what it is). Those below the line go beyond what the nodes
  * promise to survive so far: their weights are 0 unless somebody sets them. */
-#define WORLD_FAULTS(X)                                                              \
-    X(crash, "a node falls")                                                         \
-    X(crash_leader, "the node that leads some log falls")                            \
-    X(crash_later, "a node falls after a few more of its events")                    \
-    X(crash_promise, "a node falls in the moment of its next promise")               \
-    X(crash_lead, "a node falls soon after it next opens an epoch")                  \
-    X(blink, "a node falls and is back at once")                                     \
-    X(crash_all, "all nodes fall at once")                                           \
-    X(isolate, "a node hears and reaches nobody")                                    \
-    X(isolate_leader, "a node that leads hears and reaches nobody")                  \
-    X(cut_in, "a node hears nobody")                                                 \
-    X(cut_out, "a node reaches nobody")                                              \
-    X(cut_link, "one link is cut, one way")                                          \
-    X(cut_leader, "one node does not hear the leader of a log")                      \
-    X(split, "two groups do not hear each other")                                    \
-    X(storm, "all links lose every third letter")                                    \
-    X(slow_link, "the links of a node take a large part of the timeout")             \
-    X(pause, "a node stands still for a while, its clock goes on")                   \
-    X(slow_disk, "a node's disk is a hundred times slower")                          \
-    X(sync_error, "a write or sync of the journal fails: the node stops and starts") \
-    X(wall_jump, "a wall clock jumps by hours")                                      \
-    X(hand_over, "a leader is asked to hand over")                                   \
-    /* -- */                                                                         \
-    X(disk_full, "a disk is full for a while")                                       \
-    X(damage, "a bit of a node's disk flips while it is down")                       \
-    X(empty_disk, "a node comes back with an empty disk")                            \
+#define WORLD_FAULTS(X)                                                                \
+    X(crash, "a node falls")                                                           \
+    X(crash_leader, "the node that leads some log falls")                              \
+    X(crash_later, "a node falls after a few more of its events")                      \
+    X(crash_promise, "a node falls in the moment of its next promise")                 \
+    X(crash_lead, "a node falls soon after it next opens an epoch")                    \
+    X(blink, "a node falls and is back at once")                                       \
+    X(crash_all, "all nodes fall at once")                                             \
+    X(isolate, "a node hears and reaches nobody")                                      \
+    X(isolate_leader, "a node that leads hears and reaches nobody")                    \
+    X(cut_in, "a node hears nobody")                                                   \
+    X(cut_out, "a node reaches nobody")                                                \
+    X(cut_link, "one link is cut, one way")                                            \
+    X(cut_leader, "one node does not hear the leader of a log")                        \
+    X(siege, "one is deaf to the leader; then the leader is cut off and others blink") \
+    X(split, "two groups do not hear each other")                                      \
+    X(storm, "all links lose every third letter")                                      \
+    X(slow_link, "the links of a node take a large part of the timeout")               \
+    X(pause, "a node stands still for a while, its clock goes on")                     \
+    X(slow_disk, "a node's disk is a hundred times slower")                            \
+    X(sync_error, "a write or sync of the journal fails: the node stops and starts")   \
+    X(wall_jump, "a wall clock jumps by hours")                                        \
+    X(hand_over, "a leader is asked to hand over")                                     \
+    /* -- */                                                                           \
+    X(disk_full, "a disk is full for a while")                                         \
+    X(damage, "a bit of a node's disk flips while it is down")                         \
+    X(empty_disk, "a node comes back with an empty disk")                              \
     X(roll_back, "a node comes back with the disk of an earlier moment")
 
 enum world_fault {

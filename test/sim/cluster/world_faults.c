@@ -104,6 +104,7 @@ static void lasting(struct world *world, const struct world_active *active, bool
         return;
     case WORLD_FAULT_cut_link:
     case WORLD_FAULT_cut_leader:
+    case WORLD_FAULT_siege:
         link_cut(world, active->node, active->other, is_begin);
         return;
     case WORLD_FAULT_split:
@@ -127,6 +128,15 @@ static void lasting(struct world *world, const struct world_active *active, bool
     }
 }
 
+static uint64_t end_draw(struct world *world, enum world_fault fault)
+{
+    uint64_t timeout_ns = world->options->timeout_ns;
+    if (fault == WORLD_FAULT_siege) { /* About when who is deaf stands. */
+        return world->now_ns + timeout_ns + prng_below(&world->fault_prng, timeout_ns);
+    }
+    return world->now_ns + world_around(&world->fault_prng, world->options->fault_life_ns);
+}
+
 static bool lasting_begin(struct world *world, enum world_fault fault, int32_t node)
 {
     if (world->active_count == ACTIVE_MAX || node == NOBODY) {
@@ -138,9 +148,10 @@ static bool lasting_begin(struct world *world, enum world_fault fault, int32_t n
         return false;
     }
     struct world_active active = {.fault = fault, .node = node, .other = draw_node(world)};
-    active.end_ns = world->now_ns + world_around(&world->fault_prng, world->options->fault_life_ns);
+    active.end_ns = end_draw(world, fault);
     active.group = (uint32_t)prng_below(&world->fault_prng, UINT64_C(1) << world->options->nodes);
-    bool is_link = fault == WORLD_FAULT_cut_link || fault == WORLD_FAULT_cut_leader;
+    bool is_link = fault == WORLD_FAULT_cut_link || fault == WORLD_FAULT_cut_leader ||
+                   fault == WORLD_FAULT_siege;
     if (is_link && active.other == node) {
         return false;
     }
@@ -149,12 +160,30 @@ static bool lasting_begin(struct world *world, enum world_fault fault, int32_t n
     return true;
 }
 
+/* The second part of a siege: nobody hears the leader, and all but the deaf one fall and are back
+ * at once: who voted for its lease has forgotten whom it heard. */
+static void siege_on(struct world *world, const struct world_active *siege)
+{
+    (void)lasting_begin(world, WORLD_FAULT_cut_out, siege->node);
+    for (int32_t number = 0; number < world->options->nodes; number++) {
+        struct world_node *node = &world->nodes[number];
+        bool falls = number != siege->node && number != siege->other && node->state == NODE_UP;
+        if (falls) {
+            uint64_t down_ns = world->options->timeout_ns / BLINK_PARTS;
+            node_crash(world, node, world->now_ns + world_around(&world->fault_prng, down_ns));
+        }
+    }
+}
+
 static void lasting_end(struct world *world, uint32_t index)
 {
     struct world_active active = world->actives[index];
     world->actives[index] = world->actives[--world->active_count];
     lasting(world, &active, false);
     HISTORY(world, active.node, WORLD_LOGS_MAX, "ends: %s", world_fault_name(active.fault));
+    if (active.fault == WORLD_FAULT_siege && world->phase == PHASE_TROUBLE && !world->is_ending) {
+        siege_on(world, &active);
+    }
 }
 
 /* -- What happens once -- */
@@ -271,6 +300,7 @@ static bool begin(struct world *world, enum world_fault fault)
         return crash_all(world);
     case WORLD_FAULT_isolate_leader:
     case WORLD_FAULT_cut_leader:
+    case WORLD_FAULT_siege:
         return lasting_begin(world, fault, draw_leader(world));
     case WORLD_FAULT_isolate:
     case WORLD_FAULT_cut_in:
@@ -351,6 +381,7 @@ void faults_happen(struct world *world)
 
 void faults_end(struct world *world)
 {
+    world->is_ending = true;
     while (world->active_count > 0) {
         lasting_end(world, world->active_count - 1);
     }

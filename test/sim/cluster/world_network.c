@@ -11,7 +11,7 @@
 
 #include "sim/cluster/world_parts.h"
 
-enum { ROOM_FIRST = 1024, STORM_LOSS = 333, SLOW_PARTS = 4 };
+enum { ROOM_FIRST = 1024, STORM_LOSS = 333, HAND_OVER_TIMEOUTS = 3, SLOW_PARTS = 4 };
 
 /* -- The heap -- */
 
@@ -77,6 +77,8 @@ static struct world_letter *letter_copy(struct world_network *network,
     copy->data = kept.data;
     copy->room = kept.room;
     copy->users = 0;
+    copy->is_gone = false;
+    copy->is_spoiled = false;
     struct bytes batches = letter->inner.batches;
     if (letter->kind == LETTER_MESSAGE && batches.count > 0) {
         if (copy->room < batches.count) {
@@ -173,7 +175,13 @@ void network_send(struct world *world, const struct world_letter *letter)
         letter_spoil(world, copy);
     }
     history_letter(world, copy, copy->is_spoiled ? "sent and spoiled" : "sent");
-    post(world, copy, arrival_ns(world, letter->from, letter->to));
+    bool is_hand_over =
+        letter->kind == LETTER_MESSAGE && letter->inner.message.kind == REPLICA_HAND_OVER;
+    uint64_t time_ns = arrival_ns(world, letter->from, letter->to);
+    if (is_hand_over && is_troubled && prng_below(&network->prng, 2) == 0) {
+        time_ns += prng_below(&network->prng, HAND_OVER_TIMEOUTS * options->timeout_ns);
+    }
+    post(world, copy, time_ns);
     if (is_repeated) {
         world_count(world, WORLD_COUNT_letters_repeated);
         uint64_t later_ns = prng_below(&network->prng, options->timeout_ns * 2);
@@ -234,6 +242,11 @@ void network_happen(struct world *world)
     struct world_node *node = &world->nodes[letter->to];
     world_mix(world, (uint64_t)letter->from * WORLD_NODES_MAX + (uint64_t)letter->to);
     world_mix(world, (uint64_t)letter->kind << 32 | (uint64_t)letter->inner.message.kind);
+    if (letter->is_gone) {
+        world_count(world, WORLD_COUNT_letters_lost);
+        letter_release(network, letter);
+        return;
+    }
     if (node->state == NODE_UP && node->paused_ns > world->now_ns) {
         arrival.time_ns = node->paused_ns;
         arrival_push(world, arrival);
@@ -250,6 +263,15 @@ void network_happen(struct world *world)
 }
 
 /* -- Life -- */
+
+void network_forget(struct world *world, int32_t node)
+{
+    struct world_network *network = &world->network;
+    for (uint32_t index = 0; index < network->arrival_count; index++) {
+        struct world_letter *letter = &network->letters[network->arrivals[index].letter];
+        letter->is_gone |= letter->from == node;
+    }
+}
 
 void network_heal(struct world *world)
 {

@@ -204,6 +204,9 @@ void node_crash(struct world *world, struct world_node *node, uint64_t start_ns)
     }
     world_mix(world, sim_trace(node->sim));
     node->state = NODE_DOWN;
+    if (prng_below(&world->node_prng, 2) == 0) {
+        network_forget(world, node->number);
+    }
     struct sim_disk *image =
         sim_disk_crash(node->disk, SIM_CRASH_RANDOM, prng_next(&world->node_prng));
     world_disk_leave(node);
@@ -291,10 +294,26 @@ static bool falls_now(struct world *world, struct world_node *node)
     return false;
 }
 
+/* Let the node fall soon after it opened an epoch, or cut its log, if that is drawn. */
+static void crash_arm(struct world *world, struct world_node *node, bool has_opened, bool has_cut)
+{
+    const struct world_options *options = world->options;
+    if (world->phase != PHASE_TROUBLE || node->crash_after > 0 || (!has_opened && !has_cut)) {
+        return;
+    }
+    uint64_t chance = has_opened ? options->crash_leads : options->crash_cuts;
+    bool is_drawn = prng_below(&world->node_prng, THOUSAND) < chance;
+    if (is_drawn || (has_opened && node->crash_at_lead)) {
+        node->crash_at_lead = false;
+        node->crash_after = 1 + (uint32_t)prng_below(&world->node_prng, LEAD_EVENTS_MAX);
+    }
+}
+
 void node_turn(struct world *world, struct world_node *node)
 {
     ASSERT(node->state == NODE_UP);
     uint64_t promises = world->result->counts[WORLD_COUNT_promises];
+    uint64_t cuts = world->result->counts[WORLD_COUNT_truncations];
     uint64_t openings = world->result->counts[WORLD_COUNT_openings];
     (void)io_loop_dispatch(node->loop);
     shard_step(node->shard);
@@ -311,10 +330,9 @@ void node_turn(struct world *world, struct world_node *node)
     if (node->reads > 0 && !world->is_over) {
         reads_look(world, node);
     }
-    if (node->crash_at_lead && world->result->counts[WORLD_COUNT_openings] > openings) {
-        node->crash_at_lead = false;
-        node->crash_after = 1 + (uint32_t)prng_below(&world->node_prng, LEAD_EVENTS_MAX);
-    }
+    bool has_opened = world->result->counts[WORLD_COUNT_openings] > openings;
+    bool has_cut = world->result->counts[WORLD_COUNT_truncations] > cuts;
+    crash_arm(world, node, has_opened, has_cut);
     bool has_promised = world->result->counts[WORLD_COUNT_promises] > promises;
     if (falls_now(world, node) || (node->crash_at_promise && has_promised)) {
         uint64_t down_ns = world_around(&world->node_prng, world->options->fault_life_ns);
@@ -338,6 +356,10 @@ void node_happen(struct world *world, struct world_node *node)
         return;
     case NODE_UP:
         node_clock_set(world, node);
+        if (node->paused_ns > 0) {
+            node->paused_ns = 0;
+            reads_at_once(world, node);
+        }
         node_turn(world, node);
         return;
     }

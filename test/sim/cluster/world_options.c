@@ -23,16 +23,27 @@ static const struct {
     uint32_t tenths;
     uint32_t weight_max;
 } kinds[WORLD_FAULT_END] = {
-    [WORLD_FAULT_crash] = {10, 8},       [WORLD_FAULT_crash_leader] = {10, 12},
-    [WORLD_FAULT_crash_later] = {6, 10}, [WORLD_FAULT_crash_promise] = {6, 10},
-    [WORLD_FAULT_crash_lead] = {6, 10},  [WORLD_FAULT_blink] = {6, 10},
-    [WORLD_FAULT_cut_leader] = {6, 10},  [WORLD_FAULT_crash_all] = {4, 4},
-    [WORLD_FAULT_isolate] = {5, 8},      [WORLD_FAULT_isolate_leader] = {10, 12},
-    [WORLD_FAULT_cut_in] = {5, 8},       [WORLD_FAULT_cut_out] = {5, 8},
-    [WORLD_FAULT_cut_link] = {5, 12},    [WORLD_FAULT_split] = {5, 8},
-    [WORLD_FAULT_storm] = {4, 6},        [WORLD_FAULT_slow_link] = {4, 8},
-    [WORLD_FAULT_pause] = {5, 10},       [WORLD_FAULT_slow_disk] = {4, 8},
-    [WORLD_FAULT_sync_error] = {4, 6},   [WORLD_FAULT_wall_jump] = {4, 8},
+    [WORLD_FAULT_crash] = {10, 8},
+    [WORLD_FAULT_crash_leader] = {10, 12},
+    [WORLD_FAULT_crash_later] = {6, 10},
+    [WORLD_FAULT_crash_promise] = {6, 10},
+    [WORLD_FAULT_crash_lead] = {6, 10},
+    [WORLD_FAULT_blink] = {6, 10},
+    [WORLD_FAULT_siege] = {5, 8},
+    [WORLD_FAULT_cut_leader] = {6, 10},
+    [WORLD_FAULT_crash_all] = {4, 4},
+    [WORLD_FAULT_isolate] = {5, 8},
+    [WORLD_FAULT_isolate_leader] = {10, 12},
+    [WORLD_FAULT_cut_in] = {5, 8},
+    [WORLD_FAULT_cut_out] = {5, 8},
+    [WORLD_FAULT_cut_link] = {5, 12},
+    [WORLD_FAULT_split] = {5, 8},
+    [WORLD_FAULT_storm] = {4, 6},
+    [WORLD_FAULT_slow_link] = {4, 8},
+    [WORLD_FAULT_pause] = {5, 10},
+    [WORLD_FAULT_slow_disk] = {4, 8},
+    [WORLD_FAULT_sync_error] = {4, 6},
+    [WORLD_FAULT_wall_jump] = {4, 8},
     [WORLD_FAULT_hand_over] = {5, 12},
 };
 
@@ -97,6 +108,8 @@ static void trouble_draw(struct prng *prng, struct world_options *options)
             prng_below(prng, kinds[fault].weight_max + (kinds[fault].weight_max == 0));
         options->weights[fault] = is_in && kinds[fault].weight_max > 0 ? 1 + (uint32_t)weight : 0;
     }
+    options->crash_leads = is_chosen(prng, 7) ? 0 : (uint32_t)prng_below(prng, 600);
+    options->crash_cuts = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 500);
     options->crash_opening = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 300);
 }
 

@@ -187,6 +187,7 @@ struct world_letter {
 
     uint8_t *data;
     size_t room;
+    bool is_gone;    /* Its sender fell, and it was still there. */
     bool is_spoiled; /* A bit of its batches was flipped on the way. */
     uint32_t users;  /* Arrivals that are still to come. */
     uint32_t next_free;
@@ -232,7 +233,8 @@ struct world {
     enum world_phase phase;
     uint64_t phase_ns; /* When it began. */
     bool is_over;
-    uint32_t core; /* A bit per node. */
+    bool is_ending; /* All faults end. */
+    uint32_t core;  /* A bit per node. */
 
     struct prng node_prng;
     struct prng client_prng;
@@ -328,6 +330,9 @@ void network_send(struct world *world, const struct world_letter *letter);
 /** Let the next letter arrive. */
 void network_happen(struct world *world);
 
+/** Lose what @node has sent and nobody has got yet: it falls. */
+void network_forget(struct world *world, int32_t node);
+
 /** End all faults of links. */
 void network_heal(struct world *world);
 
@@ -374,6 +379,9 @@ bool read_walk(struct world *world,
 
 /** Begin a read of @log at node @number, which is up: behind a barrier or of a quorum. */
 void reads_begin_at(struct world *world, int32_t number, uint32_t log);
+
+/** Ask @node, which is up, for a read this very moment, as one that lay waiting for it would. */
+void reads_at_once(struct world *world, struct world_node *node);
 
 /** Look how far the reads at @node are. */
 void reads_look(struct world *world, struct world_node *node);

@@ -44,6 +44,20 @@ static bool read_look(struct world *world, struct world_read *read)
     return is_done || is_late;
 }
 
+void reads_at_once(struct world *world, struct world_node *node)
+{
+    for (uint32_t log = 0; log < world->options->logs && !world->is_over; log++) {
+        struct world_replica *replica = &node->replicas[log];
+        const struct world_read read = {.node = node->number,
+                                        .log = log,
+                                        .wanted_end = world->logs[log].acknowledged_end};
+        judge_lease_read(world, replica);
+        if (member_barrier_holds(replica->member, sim_now_ns(node->sim))) {
+            read_judge(world, &read, "behind a barrier at once it");
+        }
+    }
+}
+
 void reads_look(struct world *world, struct world_node *node)
 {
     for (uint32_t index = 0; index < READS_MAX && node->reads > 0 && !world->is_over; index++) {
