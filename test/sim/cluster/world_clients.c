@@ -147,7 +147,7 @@ void clients_happen(struct world *world)
     uint32_t index = (uint32_t)prng_below(prng, options->logs);
     struct world_log *log = &world->logs[index];
     bool has_enough = world->phase != PHASE_TROUBLE && log->phase_acknowledged >= MORE_WANTED;
-    if (has_enough) {
+    if (has_enough || world->now_ns < world->lull_ns) {
         return;
     }
     bool is_stray = world->phase == PHASE_TROUBLE && prng_below(prng, THOUSAND) < options->strays;

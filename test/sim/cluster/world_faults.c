@@ -12,7 +12,13 @@
 
 #include "sim/cluster/world_parts.h"
 
-enum { CRASH_LATER_MAX = 60, JUMP_HOURS_MAX = 30, DRAWS_MAX = 4, BLINK_PARTS = 40 };
+enum {
+    CRASH_LATER_MAX = 60,
+    JUMP_HOURS_MAX = 30,
+    DRAWS_MAX = 4,
+    BLINK_PARTS = 40,
+    LULL_TIMEOUTS = 3
+};
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -154,6 +160,9 @@ static bool lasting_begin(struct world *world, enum world_fault fault, int32_t n
                    fault == WORLD_FAULT_siege;
     if (is_link && active.other == node) {
         return false;
+    }
+    if (fault == WORLD_FAULT_siege) { /* Who is deaf must not fall behind. */
+        world->lull_ns = world->now_ns + LULL_TIMEOUTS * world->options->timeout_ns;
     }
     world->actives[world->active_count++] = active;
     lasting(world, &active, true);
@@ -381,6 +390,7 @@ void faults_happen(struct world *world)
 
 void faults_end(struct world *world)
 {
+    world->lull_ns = 0;
     world->is_ending = true;
     while (world->active_count > 0) {
         lasting_end(world, world->active_count - 1);

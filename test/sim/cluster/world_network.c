@@ -11,7 +11,7 @@
 
 #include "sim/cluster/world_parts.h"
 
-enum { ROOM_FIRST = 1024, STORM_LOSS = 333, HAND_OVER_TIMEOUTS = 3, SLOW_PARTS = 4 };
+enum { ROOM_FIRST = 1024, STORM_LOSS = 333, SLOW_PARTS = 4 };
 
 /* -- The heap -- */
 
@@ -146,6 +146,24 @@ static uint64_t arrival_ns(struct world *world, int32_t from, int32_t to)
     return *last_ns;
 }
 
+/* Return whether @letter asks its receiver to succeed, in one of those epochs, every second, in
+ * which all these letters come when the sender has given it up. */
+static bool is_late_hand_over(const struct world_letter *letter)
+{
+    const struct replica_message *message = &letter->inner.message;
+    return letter->kind == LETTER_MESSAGE && message->kind == REPLICA_HAND_OVER &&
+           (epoch_round(message->epoch) + letter->from + letter->to) % 2 == 0;
+}
+
+/* Return whether @letter is the first with what its sender wrote in its own epoch. */
+static bool is_opening(const struct world_letter *letter)
+{
+    const struct replica_message *message = &letter->inner.message;
+    return letter->kind == LETTER_MESSAGE && message->kind == REPLICA_APPEND &&
+           message->as.batches.epoch == message->epoch &&
+           message->as.batches.before.epoch != message->epoch;
+}
+
 void network_send(struct world *world, const struct world_letter *letter)
 {
     const struct world_options *options = world->options;
@@ -159,6 +177,7 @@ void network_send(struct world *world, const struct world_letter *letter)
     }
     bool is_troubled = world->phase == PHASE_TROUBLE;
     uint32_t loss = options->lose + (network->storms > 0 ? STORM_LOSS : 0);
+    loss += options->lose_openings > 0 && is_opening(letter) ? options->lose_openings : 0;
     bool is_lost = is_troubled && prng_below(&network->prng, THOUSAND) < loss;
     bool is_repeated = is_troubled && prng_below(&network->prng, THOUSAND) < options->repeat;
     bool has_room = network->arrival_count + 2 <= LETTERS_MAX;
@@ -175,11 +194,9 @@ void network_send(struct world *world, const struct world_letter *letter)
         letter_spoil(world, copy);
     }
     history_letter(world, copy, copy->is_spoiled ? "sent and spoiled" : "sent");
-    bool is_hand_over =
-        letter->kind == LETTER_MESSAGE && letter->inner.message.kind == REPLICA_HAND_OVER;
     uint64_t time_ns = arrival_ns(world, letter->from, letter->to);
-    if (is_hand_over && is_troubled && prng_below(&network->prng, 2) == 0) {
-        time_ns += prng_below(&network->prng, HAND_OVER_TIMEOUTS * options->timeout_ns);
+    if (is_troubled && is_late_hand_over(letter)) {
+        time_ns += options->timeout_ns + prng_below(&network->prng, 2 * options->timeout_ns);
     }
     post(world, copy, time_ns);
     if (is_repeated) {

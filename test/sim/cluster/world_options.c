@@ -76,6 +76,7 @@ static void network_draw(struct prng *prng, struct world_options *options)
     options->link_ns_max = options->link_ns_min * (2 + prng_below(prng, 6));
     options->lose = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 40);
     options->repeat = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 60);
+    options->lose_openings = is_chosen(prng, 7) ? 0 : (uint32_t)prng_below(prng, 700);
     options->spoil = is_chosen(prng, 7) ? 0 : (uint32_t)prng_below(prng, 20);
     options->delay = is_chosen(prng, 5) ? 0 : (uint32_t)prng_below(prng, 30);
 }

@@ -252,6 +252,7 @@ struct world {
     struct world_active actives[ACTIVE_MAX];
     uint64_t fault_total;
     uint64_t fault_next_ns;
+    uint64_t lull_ns; /* Clients are silent until then. */
 
     struct world_node image; /* Where crash images are opened. */
     uint8_t *buffer;         /* READ_BYTES. */
