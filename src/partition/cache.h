@@ -36,7 +36,8 @@
  *
  * Invariants:
  *   CCH-1  bytes of all chunks together never exceed the bound, but for one batch in a cache of
- *          which no log holds a chunk (readers may)
+ *          which no log holds a chunk (readers may); a start raises the bound to what replicas may
+ *          not write yet, and as much more as was asked for
  *   CCH-2  a chunk is evictable exactly if all its batches are written and none is being built in
  *          it; an empty one, if it is the first of its log besides
  *   CCH-3  bytes below a chunk's `bytes_used` never change while anyone holds a reference

@@ -55,6 +55,12 @@ static enum pyr_err recover_cache(struct partition *partition,
         }
         room = cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
     }
+    while (!room && err == PYR_ERR_BUSY && shard->cache.bytes_max < UINT64_MAX / 2) {
+        /* What is left may not be written yet (PAR-9), and has to be kept: a cache that was larger
+         * before the start, or whose notes of commits came late, was no promise. */
+        shard->cache.bytes_max += batch.count + CACHE_CHUNK_BYTES_MIN;
+        room = cache_reserve(&shard->cache, &partition->cached, batch.count, &room_bytes, &err);
+    }
     if (!room) {
         return err_set(reterr, err, "log '%s': no memory for the journal's appends",
                        partition->name);
@@ -417,6 +423,19 @@ static enum pyr_err recover_entry(struct shard *shard,
     return PYR_OK;
 }
 
+/* Leave room in a cache that the start has made larger: who leads a log has to append to it before
+ * anything in it can be committed, and so leave. */
+static void cache_settle(struct shard *shard)
+{
+    uint64_t bytes_max = shard->options.cache_bytes_max;
+    ASSERT(shard->cache.bytes_max >= bytes_max);
+    ASSERT(shard->cache.bytes_unwritten <= shard->cache.bytes);
+
+    if (shard->cache.bytes_max > bytes_max) {
+        shard->cache.bytes_max = shard->cache.bytes + bytes_max;
+    }
+}
+
 static enum pyr_err recover_journal(struct shard *shard,
                                     struct shard_report *report,
                                     struct pyr_error *reterr)
@@ -452,6 +471,7 @@ static enum pyr_err recover_journal(struct shard *shard,
     for (struct deleted *at = shard->deleted; at; at = at->next) {
         at->position = shard->position_end; /* DEL-2 */
     }
+    cache_settle(shard);
     for (struct partition *at = shard->partitions; at; at = at->next) {
         at->offset_durable = at->offset_end;
         at->offset_committed = at->is_replicated ? at->offset_committed : at->offset_end;

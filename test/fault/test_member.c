@@ -277,6 +277,35 @@ TEST(member, reads_nothing_old_while_its_log_waits_for_room)
     members_end();
 }
 
+/* What is not committed has to be kept at a start, however little memory the node has now. */
+TEST(member, starts_with_a_smaller_cache_than_it_needs)
+{
+    members_begin(2, 1 << 20);
+    int lead = members_lead_wait();
+    members_level_wait();
+    struct member_proposal proposal = {0};
+    members_stop((lead + 1) % MEMBERS, false);
+    members_stop((lead + 2) % MEMBERS, false);
+    for (uint64_t value = 0; value < 60; value++) {
+        assert_int_equal(members_append(lead, value, &proposal), PYR_OK);
+    }
+    for (int turn = 0; turn < 20; turn++) {
+        members_turn(); /* Durable at home. */
+    }
+    int64_t end = members.nodes[lead].log->offset_end;
+
+    members_stop(lead, true);
+    members.cache_bytes = 64 << 10;
+    for (int number = 0; number < MEMBERS; number++) {
+        members_start(number);
+    }
+
+    CHECK_INT(members.nodes[lead].log->offset_end, end);
+    members_level_wait();
+    members_check();
+    members_end();
+}
+
 /* Without a clock: a round of beats sent after the read began says that it still leads; one who is
  * cut off never gets it. */
 TEST(member, reads_behind_a_barrier)
