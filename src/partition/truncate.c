@@ -10,8 +10,9 @@
  * The rows of the ring are clipped because a later append may use the same offsets: that the old
  * bytes are durable says nothing of the new ones. The row of the cut itself comes before theirs.
  *
- * A checkpoint that is being prepared may have wanted the log beyond the cut. It now wants it up to
- * there, and covers the entries up to the cut's: else a start would append again what was cut.
+ * A checkpoint that is being prepared now wants the log up to the cut, wherever that is, and covers
+ * the entries up to the cut's. Else a start would append again what was cut; or find what was cut
+ * behind a claim that reaches beyond the cut, and take it for a hole (recovery.c).
  */
 #include <inttypes.h>
 
@@ -158,9 +159,7 @@ enum pyr_err partition_truncate(struct partition *partition,
         pending_clip(partition, offset);
     }
     truncate_cache(partition, offset);
-    bool is_wanted = shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING &&
-                     offset < partition->checkpoint_target;
-    if (is_wanted) {
+    if (shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING) {
         partition->checkpoint_target = offset;
         partition->checkpoint_number = partition->entry_number;
     }

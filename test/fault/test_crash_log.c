@@ -281,3 +281,78 @@ TEST(crash_log, leaves_a_state_not_older_than_what_was_told_durable)
     (void)printf("# %" PRIu64 " images of %zu events, %" PRIu64 " cuts\n", images, events, cuts);
     sim_disk_destroy(disk);
 }
+
+/* -- A cut in the midst of a checkpoint -- */
+
+/* Append a batch of @count records and of @epoch. */
+static void follow_batch(int count, int32_t epoch)
+{
+    uint8_t data[1024];
+    struct builder builder;
+    builder_init(&builder, (struct bytes_mut){data, sizeof data});
+    for (int number = 0; number < count; number++) {
+        struct record record = {.timestamp = epoch, .value = {(const uint8_t *)"value", 5}};
+        assert_int_equal(builder_add(&builder, &record, NULL), PYR_OK);
+    }
+    const struct batch_stamp stamp = BATCH_STAMP_NONE;
+    size_t bytes = builder_seal(&builder, &stamp).count;
+    size_t taken = 0;
+    batch_set_offset_and_epoch((struct bytes_mut){data, bytes}, replica->offset_end, epoch);
+    assert_int_equal(partition_follow(replica, (struct bytes){data, bytes}, 0, &taken, NULL),
+                     PYR_OK);
+}
+
+/* While a checkpoint is prepared, one leader's batches come and are cut where the checkpoint found
+ * the log's end, and what comes in their place is committed, written and claimed before the row is:
+ *
+ *      claim               |0 ........... 10|10 ... epoch 1 ... 20|
+ *      journal behind it                    |10 2 15|15 .. 2 .. 25|25 2 30|  cut at 10  |10 ...
+ *
+ * The batch at 25 follows on nothing that a start has by then, and is no hole. */
+TEST(crash_log, opens_where_a_claim_lies_beyond_a_cut)
+{
+    struct sim_disk *disk = sim_disk_create();
+    assert_int_equal(log_open(disk, 5), PYR_OK);
+    assert_int_equal(partition_promise(replica, 1, NULL), PYR_OK);
+    follow_batch(9, 1);
+    follow_batch(1, 1);
+    assert_int_equal(partition_commit_to(replica, 9, NULL), PYR_OK);
+    const struct sim_fault slow = {.kind = SIM_WRITE,
+                                   .name = "replica-0",
+                                   .times = UINT64_MAX,
+                                   .effect = SIM_SLOW,
+                                   .delay_ns = 3000000};
+    sim_fault_add(life.sim, &slow);
+    shard_checkpoint_request(life.shard);
+    for (int turn = 0; turn < 100 && life.shard->checkpoint_state == SHARD_CHECKPOINT_IDLE;
+         turn++) {
+        shard_case_turn(&life);
+    }
+    CHECK_INT(life.shard->checkpoint_state, SHARD_CHECKPOINT_FLUSHING);
+    CHECK_INT(replica->checkpoint_target, 10);
+
+    assert_int_equal(partition_promise(replica, 2, NULL), PYR_OK);
+    follow_batch(5, 2);
+    follow_batch(10, 2);
+    follow_batch(5, 2);
+    assert_int_equal(partition_promise(replica, 3, NULL), PYR_OK);
+    assert_int_equal(partition_truncate(replica, 10, NULL), PYR_OK);
+    follow_batch(10, 1);
+    assert_int_equal(partition_commit_to(replica, 20, NULL), PYR_OK);
+    for (int turn = 0; turn < 1000 && life.shard->checkpoints == 0; turn++) {
+        shard_case_turn(&life);
+    }
+    CHECK_INT(life.shard->checkpoints, 1);
+    CHECK_INT(replica->offset_synced, 20);
+    shard_case_abandon(&life);
+
+    enum pyr_err err = log_open(disk, 6);
+    if (err != PYR_OK) {
+        (void)printf("# %s\n", life.error.message);
+    }
+    assert_int_equal(err, PYR_OK);
+    CHECK_INT(replica->offset_end, 20);
+    CHECK_INT(replica->epoch_last, 1);
+    shard_case_abandon(&life);
+    sim_disk_destroy(disk);
+}
