@@ -219,7 +219,8 @@ void follower_durable(struct replica *replica)
         message->as.answer = (struct replica_answer){.outcome = REPLICA_OUTCOME_ALIKE,
                                                      .place = replica->place,
                                                      .durable = durable};
-        ASSERT(durable <= replica->alike || MUTANT(ack_own_length)); /* RPL-3 */
+        bool is_alike = durable <= replica->alike || MUTANT(ack_own_length);
+        ASSERT(is_alike); /* RPL-3 */
         replica->answered = durable;
         replica->owes_answer = false;
     }

@@ -52,9 +52,9 @@ static void ballot_send(struct replica *replica,
                         int32_t epoch,
                         struct replica_ballot ballot)
 {
-    ASSERT(!ballot.is_granted || kind == REPLICA_PREVOTE_ANSWER ||
-           replica->promise_durable >= epoch || MUTANT(promise_after_answer));
-
+    bool may_leave = !ballot.is_granted || kind == REPLICA_PREVOTE_ANSWER ||
+                     replica->promise_durable >= epoch || MUTANT(promise_after_answer);
+    ASSERT(may_leave); /* RPL-2 */
     ASSERT(kind == REPLICA_PREVOTE_ANSWER || kind == REPLICA_VOTE_ANSWER);
     struct replica_message *answer = effect_send(replica, member, kind, epoch);
     answer->as.ballot = ballot;

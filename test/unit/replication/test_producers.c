@@ -438,11 +438,11 @@ static void check_plain(const struct producers *producers, const struct history 
 static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
 {
     struct prng prng = prng_of(seed, 1);
-    struct fixture fixture;
+    struct fixture *fixture = calloc(1, sizeof *fixture);
     struct history *history = calloc(1, sizeof *history);
-    struct producers *producers = &fixture.producers;
-    CHECK(history);
-    fixture_init(&fixture, undos, expiry_ms);
+    CHECK(fixture && history);
+    struct producers *producers = &fixture->producers;
+    fixture_init(fixture, undos, expiry_ms);
     producers->row_count = undos > 0 ? ROWS : 0;
     while (history->count < HISTORY_MAX - 1) {
         if (undos == 0) {
@@ -469,6 +469,7 @@ static void walk(uint64_t seed, uint32_t undos, int64_t expiry_ms)
         check_plain(producers, history);
     }
     free(history);
+    free(fixture);
 }
 
 /* PRD-1, PRD-2, PRD-3, PRD-5: after every step both answer alike, whatever was cut or rebuilt. */
