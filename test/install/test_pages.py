@@ -49,7 +49,8 @@ class Pages(Case):
             code = re.sub(r"/\*.*?\*/", "", struct, flags=re.S)
             for name in re.findall(r"(\w+);", code):
                 self.assertRegex(page, rf"\.It Va .*\b{name}\b")
-        later = {"PYR_ERR_CONDITION", "PYR_ERR_EXISTS", "PYR_ERR_CLOSED", "PYR_ERR_BUSY"}
+        later = {"PYR_ERR_CONDITION", "PYR_ERR_EXISTS", "PYR_ERR_CLOSED", "PYR_ERR_BUSY",
+                 "PYR_ERR_NOT_LEADER"}
         for name in set(re.findall(r"\b(PYR_ERR_[A-Z_]+) = ", header)) - later:
             self.assertIn(f".It Dv {name}\n", page)
 
