@@ -100,6 +100,29 @@
  * need five, a native producer has at most this many in flight. */
 #define PRODUCER_BATCHES_REMEMBERED 16
 
+/* A producer that was idle for so long by the log's clock is forgotten: Kafka's
+ * producer.id.expiration.ms. */
+#define PRODUCER_EXPIRY_MS INT64_C(86400000)
+
+/* Producers that are known of one log: most logs have a few, and of those that have thousands only
+ * the longest idle is lost. Rows are half a KiB each and begin with the first of these. */
+#define FOLD_PRODUCERS_FIRST 4
+#define FOLD_PRODUCERS_MAX   4096
+
+/* Steps of a log's fold that can be taken back, one a batch that is not committed: at first, at the
+ * most, and what is kept when all is committed. Beyond the most a cut makes it fold anew. */
+#define FOLD_UNDOS_FIRST 8U
+#define FOLD_UNDOS_MAX   65536U
+#define FOLD_UNDOS_KEPT  256U
+
+/* A log's fold is saved after so many bytes of batches, which is what a start reads at most behind
+ * it; a stop saves it after this share of them. What is read at once; and how soon a fold that
+ * failed is tried again. */
+#define FOLD_SAVE_BYTES      ((uint64_t)(16 * MIB))
+#define FOLD_SAVE_STOP_SHARE 16
+#define FOLD_READ_BYTES      ((size_t)(256 * KIB))
+#define FOLD_RETRY_NS        UINT64_C(1000000000)
+
 /* The most operations in flight on one loop: the kernel's ring is sized by it. */
 #define IO_OPS_MAX 4096
 

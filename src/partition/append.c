@@ -15,6 +15,7 @@
 #include <inttypes.h>
 
 #include "base/assert.h"
+#include "partition/fold.h"
 #include "partition/shard_inner.h"
 #include "record/batch.h"
 
@@ -189,6 +190,10 @@ enum pyr_err partition_append(struct partition *partition,
     }
     partition->appends++;
     partition->appends_bytes += bytes;
+    if (partition->fold) {
+        header.base_offset = offset;
+        fold_append(partition->fold, (struct bytes){batch.data, bytes}, &header);
+    }
     partition_commit_appended(partition, offset_end);
     *ret_offset = offset;
     return PYR_OK;

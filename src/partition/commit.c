@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "partition/fold.h"
 #include "partition/shard_inner.h"
 
 /* Move the commit point to where the rule puts it. */
@@ -81,6 +82,9 @@ enum pyr_err partition_commit_to(struct partition *partition,
     if (offset > partition->offset_committed) { /* PAR-3 */
         partition->offset_committed = offset;
         partition->shard->progress++;
+        if (partition->fold) {
+            fold_commit(partition->fold, offset);
+        }
         shard_dirty(partition->shard, partition);
     }
     return PYR_OK;

@@ -110,6 +110,9 @@ static enum pyr_err effect_run(struct member *member,
     case REPLICA_EFFECT_OPEN:
         err = clock_stamp(partition, reterr);
         counts->openings += err == PYR_OK;
+        if (MUTANT(sequences_lost_at_failover) && err == PYR_OK && member->fold.is_known) {
+            producers_reset(&member->fold.producers, partition->offset_end);
+        }
         break;
     case REPLICA_EFFECT_COMMIT:
         err = partition_commit_to(partition, effect->offset, reterr);

@@ -20,6 +20,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "partition/fold.h"
 #include "partition/shard_inner.h"
 #include "record/batch.h"
 
@@ -151,6 +152,9 @@ static enum pyr_err follow_take(struct partition *partition,
     shard_pending_push(shard, partition, position, offset_end);
     partition->appends++;
     partition->appends_bytes += batch.count;
+    if (partition->fold) {
+        fold_append(partition->fold, batch, header);
+    }
     partition_commit_appended(partition, offset_end);
     return PYR_OK;
 }

@@ -138,12 +138,15 @@ enum pyr_err member_open(struct partition *partition,
     member->options = *options;
     member->timer = (struct io_timer){.fire = timer_fire, .deadline_ns = IO_TIME_NEVER};
     core_init(member, rows);
+    fold_init(&member->fold, io);
+    member_fold_build(member);
+    partition->fold = &member->fold;
     timer_set(member);
     *ret_member = member;
     return PYR_OK;
 }
 
-void member_stop(struct member *member)
+static void member_halt(struct member *member)
 {
     ASSERT(member->partition);
     ASSERT(member->reads <= REPLICA_PEERS_MAX);
@@ -152,12 +155,23 @@ void member_stop(struct member *member)
     io_timer_stop(member->partition->shard->loop, &member->timer);
 }
 
+void member_stop(struct member *member)
+{
+    ASSERT(member->partition);
+    ASSERT(member->reads <= REPLICA_PEERS_MAX);
+
+    if (!member->is_stopping) {
+        member_fold_stop(member);
+        member_halt(member);
+    }
+}
+
 bool member_is_quiet(const struct member *member)
 {
     ASSERT(member->partition);
     ASSERT(member->reads <= REPLICA_PEERS_MAX);
 
-    return member->reads == 0;
+    return member->reads == 0 && member_fold_is_quiet(member);
 }
 
 void member_close(struct member *member)
@@ -167,11 +181,12 @@ void member_close(struct member *member)
     }
     ASSERT(member_is_quiet(member));
     ASSERT(!member->asking); /* Whoever reads gives that up before. */
-    member_stop(member);
+    member_halt(member);
     while (feed_tell(member)) { /* What was read and not sent gives its memory back. */
     }
     member_unreserve(member);
     effects_drop(member);
+    member_fold_end(member);
     member_free(member);
 }
 
@@ -304,6 +319,9 @@ void member_step(struct member *member)
     }
     if (member->failure.code == PYR_OK && !member->is_stopping) {
         member_go_on(member);
+    }
+    if (member->failure.code == PYR_OK && !member->is_stopping) {
+        member_fold_step(member);
     }
 }
 

@@ -13,7 +13,8 @@
  * The core decides and does nothing; the partition does and decides nothing. A member carries the
  * one's effects to the other, in their order, and tells it later what became of them. One file for
  * each way: effects.c (from the core to the log), feed.c (from the log to the followers), propose.c
- * (appends of a leader, and their fate), member.c (what is due).
+ * (appends of a leader, and their fate), member_fold.c (what the log says of producers and tokens),
+ * member.c (what is due).
  *
  * The log may have no room just now, when an effect wants it: the cache or the journal is full.
  * Then the rest of the effects waits, and with it everything but the news of what became durable:
@@ -36,10 +37,12 @@
 #define PARTITION_MEMBER_H
 
 #include "partition/partition.h"
+#include "replication/conditions.h"
 #include "replication/reads.h"
 #include "replication/replica.h"
 
 struct member;
+struct fold;
 
 /* What goes from member to member. All is borrowed for the call. */
 struct member_letter {
@@ -55,6 +58,8 @@ struct member_options {
     uint64_t run;         /* and of this start of it. */
     uint64_t timeout_ns;  /* The minimum timeout of an election. */
     uint64_t seed;
+    uint64_t fold_save_bytes; /* Bytes of batches from one snapshot of the fold to the next; 0: the
+                                 default. */
     /** Send @letter to @to; it may be lost. Called from within the calls below, and calls none of
      * them, of no member of this shard. */
     void (*send)(void *ctx, const struct quorum_member *to, const struct member_letter *letter);
@@ -72,6 +77,9 @@ struct member_counts {
     uint64_t waits; /* Steps whose effects had to wait. */
     uint64_t segment_reads;
     uint64_t segment_read_errors;
+    uint64_t fold_builds;    /* How often the log was folded anew, the open included; */
+    uint64_t fold_snapshots; /* of these, from a snapshot on. */
+    uint64_t fold_saves;
 };
 
 /**
@@ -83,10 +91,11 @@ MUST_CHECK enum pyr_err member_open(struct partition *partition,
                                     struct member **ret_member,
                                     struct pyr_error *reterr);
 
-/** Free @member (NULL does nothing), which member_is_quiet. Its log stays as it is. */
+/** Free @member (NULL does nothing), which member_is_quiet. Its log stays as it is. Without a
+ * member_stop before, as a crash does: nothing is saved. */
 void member_close(struct member *member);
 
-/** Begin no reads any more, so that @member becomes quiet. */
+/** Begin no reads any more, so that @member becomes quiet; and save what the next start can use. */
 void member_stop(struct member *member);
 
 /** Return whether none of its reads is under way. */
@@ -163,6 +172,91 @@ void member_wait(struct member *member, struct member_waiter *waiter);
  * appended first is told first. */
 struct member_waiter *member_settled(struct member *member);
 
+/* What an append has reached. */
+struct member_receipt {
+    int32_t epoch; /* With the offset: its position. */
+    int64_t offset;
+    uint32_t copies;         /* Voters that are known to have it, this one included. */
+    uint32_t copies_durable; /* Of these, on stable storage; under another policy than `always` of
+                                none it is known. */
+};
+
+/** Tell what @proposal has reached by now. PYR_ERR_NOT_LEADER: not known here; PYR_ERR_NOT_FOUND:
+ * something else stands there. */
+MUST_CHECK enum pyr_err member_receipt(const struct member *member,
+                                       const struct member_proposal *proposal,
+                                       struct member_receipt *ret_receipt,
+                                       struct pyr_error *reterr);
+
+/* -- Appends that are judged --
+ *
+ * The batch of a producer is appended once, however often it is sent; one under a token, or for an
+ * expected end, only if that holds. See judge.c, and replication/producers and conditions for what
+ * is asked, in which order. Other batches may be appended between as ever: what they say is known,
+ * too. */
+
+/* What an append asks for; CONDITION_NONE: nothing. */
+struct member_request {
+    int64_t token;        /* The log's is not above this. */
+    int64_t expected_end; /* Nothing but control batches stands from here on. */
+};
+
+enum member_verdict {
+    MEMBER_APPENDED,
+    MEMBER_REPEATED, /* It was before: the answer has those offsets. */
+    MEMBER_REFUSED,  /* Because of token or end. A producer's sequences are taken. */
+    MEMBER_OLD,      /* As in enum producer_verdict, likewise the rest. */
+    MEMBER_GAP,
+    MEMBER_FENCED,
+    MEMBER_LOST,
+    MEMBER_FULL,
+};
+
+struct member_answer {
+    enum member_verdict verdict;
+    enum condition_reason reason;    /* Of REFUSED. */
+    struct member_proposal proposal; /* Where it stands, or what took its sequences; offset -1:
+                                        nowhere. */
+
+    /* When it may be told, see member_answer_fate. */
+    struct member_proposal rests_on; /* This is to be committed; offset_end 0: nothing is. */
+    bool needs_barrier;              /* And nobody else to lead since. */
+    int32_t epoch;
+    uint64_t judged_ns;
+};
+
+/**
+ * Append the batch of @bytes in the room of member_reserve if @request, and what is known of its
+ * producer, allow it.
+ *
+ * The batch is one that batch_verify accepts. With PYR_OK *@ret_answer says what became of it, and
+ * the room is taken or given back. PYR_ERR_NOT_LEADER as member_append. PYR_ERR_BUSY: the log has
+ * no room, or the leader has not committed its opening batch yet: try again. PYR_ERR_INVALID: no
+ * client may append this, or ask for that; PYR_ERR_NO_MEMORY; others: the log could not be read for
+ * what it says of producers. After those the room is still the caller's, and nothing has happened.
+ */
+MUST_CHECK enum pyr_err member_append_if(struct member *member,
+                                         size_t bytes,
+                                         const struct member_request *request,
+                                         struct member_answer *ret_answer,
+                                         struct pyr_error *reterr);
+
+/**
+ * Raise the log's token to @token: appends under lower ones are refused from here on.
+ *
+ * APPENDED; REPEATED: it is that high already; REFUSED: it is higher. Errors as member_append_if;
+ * PYR_ERR_BUSY also while a batch is being built.
+ */
+MUST_CHECK enum pyr_err member_raise_token(struct member *member,
+                                           int64_t token,
+                                           struct member_answer *ret_answer,
+                                           struct pyr_error *reterr);
+
+/** Return whether @answer, given by @member, may be told (COMMITTED), has to wait (OPEN), or was
+ * thrown away (LOST): what it says is not known any more, ask again. */
+enum member_fate member_answer_fate(const struct member *member,
+                                    const struct member_answer *answer);
+
 /* -- Who is alive -- */
 
 /** Return whether @member leads, and the epoch: then its beats go to all others. */
@@ -225,6 +319,9 @@ const struct replica *member_replica(const struct member *member);
 
 /** Return the log of @member. Borrows. */
 struct partition *member_partition(const struct member *member);
+
+/** Return what @member knows by folding its log. Borrows. */
+const struct fold *member_fold(const struct member *member);
 
 /** Return what @member has done. Borrows. */
 const struct member_counts *member_counts(const struct member *member);

@@ -8,7 +8,9 @@
 #define PARTITION_MEMBER_INNER_H
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "io/io.h"
+#include "partition/fold.h"
 #include "partition/member.h"
 
 /* The most that can follow in one step on an effect for which the log has no room. */
@@ -51,7 +53,11 @@ struct member {
     struct member_read *asking;          /* Quorum reads under way. */
     struct member_waiter *waiters_first; /* In the order of their appends. */
     struct member_waiter *waiters_last;
-    uint64_t questions; /* Asked so far. */
+    uint64_t questions;        /* Asked so far. */
+    struct fold fold;          /* What is known by folding the log. */
+    struct fold_save *saving;  /* A snapshot of it, under way or done. */
+    enum pyr_err fold_failure; /* Why it is not known. */
+    uint64_t fold_retry_ns;
 };
 
 /* -- member.c -- */
@@ -116,5 +122,31 @@ bool feed_tell(struct member *member);
 
 /** Give @letter to the quorum reads under way, if it answers one. */
 void member_read_answer(struct member *member, const struct member_letter *letter);
+
+/* -- propose.c -- */
+
+/** Return PYR_OK if appends are taken here. */
+MUST_CHECK enum pyr_err propose_check(const struct member *member, struct pyr_error *reterr);
+
+/** Return PYR_OK if they are, and the room that was reserved is there still; else that is gone. */
+MUST_CHECK enum pyr_err propose_reserved(struct member *member, struct pyr_error *reterr);
+
+/* -- member_fold.c -- */
+
+/** Fold the log anew, from its snapshot on or from its start. Blocks. Where that cannot be, nothing
+ * is known for now, and fold_failure says why. */
+void member_fold_build(struct member *member);
+
+/** Do what is due for the fold. */
+void member_fold_step(struct member *member);
+
+/** Save it for the last time, if that is worth while. */
+void member_fold_stop(struct member *member);
+
+/** Return whether nothing is being saved. */
+bool member_fold_is_quiet(const struct member *member);
+
+/** Give its memory back. */
+void member_fold_end(struct member *member);
 
 #endif /* PARTITION_MEMBER_INNER_H */

@@ -45,6 +45,7 @@
 #include "partition/work.h"
 
 struct shard;
+struct fold;
 
 /* What an acknowledged append has reached. */
 enum partition_policy {
@@ -142,6 +143,8 @@ struct partition {
     int64_t start_written; /* In the newest checkpoint's row. */
     int64_t start_durable; /* In a checkpoint that is durable. */
     bool has_removal;      /* Segments below it may be removed. */
+
+    struct fold *fold; /* Of its member, fed with all that happens to the log; NULL: none. */
 
     struct cache_log cached;
     struct segment_log *segments;

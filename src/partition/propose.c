@@ -12,11 +12,13 @@
  *      another, or none     past its offset   lost: something else stands there for good
  *      another, or none     below             open: it was cut here, but another leader may have it
  */
+#include <inttypes.h>
+
 #include "partition/member_inner.h"
 #include "partition/shard_inner.h"
+#include "record/control.h"
 
-/* Return PYR_OK if appends are taken here. */
-static enum pyr_err propose_check(const struct member *member, struct pyr_error *reterr)
+enum pyr_err propose_check(const struct member *member, struct pyr_error *reterr)
 {
     ASSERT(member->partition);
 
@@ -40,9 +42,11 @@ enum pyr_err member_reserve(struct member *member,
     ASSERT(!member->has_reserved);
     ASSERT(bytes > 0);
 
+    /* What stands for an append that is refused finds room where that was to be. */
+    size_t least = CONTROL_BATCH_BYTES_MAX;
     enum pyr_err err = propose_check(member, reterr);
     if (err == PYR_OK) {
-        err = partition_reserve(member->partition, bytes, ret_room, reterr);
+        err = partition_reserve(member->partition, bytes > least ? bytes : least, ret_room, reterr);
     }
     member->has_reserved = err == PYR_OK;
     return err;
@@ -58,6 +62,22 @@ void member_unreserve(struct member *member)
     }
 }
 
+enum pyr_err propose_reserved(struct member *member, struct pyr_error *reterr)
+{
+    ASSERT(member->partition);
+
+    enum pyr_err err = propose_check(member, reterr);
+    if (err == PYR_OK && !member->has_reserved) { /* It was led by somebody else meanwhile. */
+        err = err_set(reterr, PYR_ERR_NOT_LEADER, "log '%s' was not led from here for a while",
+                      member->partition->name);
+    }
+    if (err != PYR_OK) {
+        member_unreserve(member);
+    }
+    ASSERT(err != PYR_OK || member->has_reserved);
+    return err;
+}
+
 enum pyr_err member_append(struct member *member,
                            size_t bytes,
                            uint64_t since_ns,
@@ -67,13 +87,8 @@ enum pyr_err member_append(struct member *member,
     ASSERT(bytes > 0);
     ASSERT(ret_proposal);
 
-    enum pyr_err err = propose_check(member, reterr);
-    if (err == PYR_OK && !member->has_reserved) { /* It was led by somebody else meanwhile. */
-        err = err_set(reterr, PYR_ERR_NOT_LEADER, "log '%s' was not led from here for a while",
-                      member->partition->name);
-    }
+    enum pyr_err err = propose_reserved(member, reterr);
     if (err != PYR_OK) {
-        member_unreserve(member);
         return err;
     }
     int64_t offset = 0;
@@ -105,6 +120,36 @@ enum member_fate member_fate(const struct member *member, const struct member_pr
         return is_overtaken ? MEMBER_FATE_LOST : MEMBER_FATE_OPEN;
     }
     return committed >= proposal->offset_end ? MEMBER_FATE_COMMITTED : MEMBER_FATE_OPEN;
+}
+
+enum pyr_err member_receipt(const struct member *member,
+                            const struct member_proposal *proposal,
+                            struct member_receipt *ret_receipt,
+                            struct pyr_error *reterr)
+{
+    const struct replica *replica = &member->replica;
+    ASSERT(member->partition);
+    ASSERT(proposal->offset < proposal->offset_end);
+
+    if (replica->role != REPLICA_LEADER || member->failure.code != PYR_OK) {
+        return err_set(reterr, PYR_ERR_NOT_LEADER, "log '%s': only its leader knows who has what",
+                       member->partition->name);
+    }
+    bool is_there = proposal->offset_end <= replica->epochs.offset_end &&
+                    epochs_before(&replica->epochs, proposal->offset_end) == proposal->epoch;
+    if (!is_there) {
+        return err_set(reterr, PYR_ERR_NOT_FOUND,
+                       "log '%s': what was appended at offset %" PRId64 " is not there",
+                       member->partition->name, proposal->offset);
+    }
+    struct member_receipt receipt = {.epoch = proposal->epoch, .offset = proposal->offset};
+    for (int32_t number = 0; number < replica->set.member_count; number++) {
+        receipt.copies += replica->matches[number] >= proposal->offset_end;
+    }
+    bool is_synced = member->partition->options.policy == PARTITION_POLICY_ALWAYS;
+    receipt.copies_durable = is_synced ? receipt.copies : 0;
+    *ret_receipt = receipt;
+    return PYR_OK;
 }
 
 void member_wait(struct member *member, struct member_waiter *waiter)

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "partition/fold.h"
 #include "partition/shard_inner.h"
 
 /* Return the epoch of the last batch below the log's end: in the cache, or else in a segment. */
@@ -159,6 +160,9 @@ enum pyr_err partition_truncate(struct partition *partition,
         pending_clip(partition, offset);
     }
     truncate_cache(partition, offset);
+    if (partition->fold) {
+        fold_truncate(partition->fold, offset);
+    }
     if (shard->checkpoint_state == SHARD_CHECKPOINT_FLUSHING) {
         partition->checkpoint_target = offset;
         partition->checkpoint_number = partition->entry_number;

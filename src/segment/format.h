@@ -87,6 +87,7 @@ enum {
 #define SEGMENT_PREPARED_FILE_NAME "next.prepared"
 #define SEGMENT_QUARANTINE_NAME    "quarantine"
 #define SEGMENT_DELETED_FILE_NAME  "deleted.state" /* The owner's; see partition/deleted.h. */
+#define SEGMENT_FOLD_FILE_NAME     "fold"          /* Likewise; see partition/fold.h. */
 #define SEGMENT_NEW_SUFFIX         ".new" /* A small file being written, before its rename. */
 
 /* The files of one segment. */

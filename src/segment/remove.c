@@ -360,10 +360,11 @@ static enum fate fate_of(const struct io_entries *entries, const struct io_entry
     ASSERT(entry->name[0] != '\0');
 
     static const char *const kept[] = {SEGMENT_EPOCH_FILE_NAME, SEGMENT_METADATA_FILE_NAME,
-                                       SEGMENT_DELETED_FILE_NAME};
+                                       SEGMENT_DELETED_FILE_NAME, SEGMENT_FOLD_FILE_NAME};
     static const char *const dropped[] = {
         SEGMENT_EPOCH_FILE_NAME SEGMENT_NEW_SUFFIX, SEGMENT_METADATA_FILE_NAME SEGMENT_NEW_SUFFIX,
-        SEGMENT_DELETED_FILE_NAME SEGMENT_NEW_SUFFIX, SEGMENT_PREPARED_FILE_NAME};
+        SEGMENT_DELETED_FILE_NAME SEGMENT_NEW_SUFFIX, SEGMENT_FOLD_FILE_NAME SEGMENT_NEW_SUFFIX,
+        SEGMENT_PREPARED_FILE_NAME};
     int64_t base = 0;
     enum segment_kind kind;
     enum segment_suffix suffix;

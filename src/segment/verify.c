@@ -69,6 +69,7 @@ static void sort_name(struct pass *pass, const char *name)
     bool is_own = strcmp(name, SEGMENT_EPOCH_FILE_NAME) == 0 ||
                   strcmp(name, SEGMENT_METADATA_FILE_NAME) == 0 ||
                   strcmp(name, SEGMENT_DELETED_FILE_NAME) == 0 ||
+                  strcmp(name, SEGMENT_FOLD_FILE_NAME) == 0 ||
                   strcmp(name, SEGMENT_QUARANTINE_NAME) == 0;
     if (is_segment && suffix == SEGMENT_SUFFIX_NONE) {
         if (kind == SEGMENT_KIND_LOG) {

@@ -63,6 +63,7 @@ void members_start(int number)
                                           .run = node->starts,
                                           .timeout_ns = TIMEOUT_NS,
                                           .seed = (uint64_t)number + 99 * node->starts,
+                                          .fold_save_bytes = members.fold_save_bytes,
                                           .send = node_send,
                                           .ctx = node};
     assert_int_equal(member_open(node->log, &member, &node->member, NULL), PYR_OK);
@@ -75,7 +76,9 @@ void members_stop(int number, bool is_crash)
     if (!node->member) {
         return;
     }
-    member_stop(node->member);
+    if (!is_crash) {
+        member_stop(node->member);
+    }
     while (!member_is_quiet(node->member)) {
         shard_case_turn(&node->life);
     }
@@ -95,6 +98,7 @@ void members_begin(int32_t write_quorum, uint64_t cache)
 {
     members.cache_bytes = cache;
     members.segment_bytes = 64 << 10;
+    members.fold_save_bytes = 0;
     members.letter_count = 0;
     members.corrupt_next = 0;
     members.config = (struct quorum_config){.rules = {.voter_count = MEMBERS,

@@ -42,8 +42,9 @@ struct members {
     uint32_t letter_count;
     struct quorum_config config;
     uint64_t cache_bytes;
-    uint64_t segment_bytes; /* Of logs that are started from now on. */
-    uint32_t corrupt_next;  /* Letters with batches that lose a bit on their way. */
+    uint64_t fold_save_bytes; /* As in struct member_options, from the next start on. */
+    uint64_t segment_bytes;   /* Of logs that are started from now on. */
+    uint32_t corrupt_next;    /* Letters with batches that lose a bit on their way. */
 };
 
 /* The trio. */
