@@ -255,7 +255,7 @@ enum pyr_err member_append_if(struct member *member,
     ASSERT(ret_answer);
 
     struct producer_batch batch;
-    struct condition_answer judged;
+    struct condition_answer judged = {.action = CONDITION_ANSWER};
     struct member_proposal proposal;
     enum pyr_err err = propose_reserved(member, reterr);
     if (err == PYR_OK) {
@@ -281,7 +281,7 @@ enum pyr_err member_append_if(struct member *member,
     case CONDITION_APPEND:
         break;
     }
-    err = member_append(member, bytes, 0, &proposal, reterr);
+    err = member_append(member, bytes, request->since_ns, &proposal, reterr);
     if (err == PYR_OK) {
         *ret_answer = answer_appended(member, &proposal, CONDITION_HOLDS);
     }

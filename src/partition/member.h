@@ -195,10 +195,12 @@ MUST_CHECK enum pyr_err member_receipt(const struct member *member,
  * is asked, in which order. Other batches may be appended between as ever: what they say is known,
  * too. */
 
-/* What an append asks for; CONDITION_NONE: nothing. */
+/* What an append asks for. */
 struct member_request {
-    int64_t token;        /* The log's is not above this. */
-    int64_t expected_end; /* Nothing but control batches stands from here on. */
+    int64_t token; /* The log's is not above this; CONDITION_NONE: any. */
+    int64_t
+        expected_end;  /* Nothing but control batches stands from here on; CONDITION_NONE: any. */
+    uint64_t since_ns; /* As for partition_append; 0: now. */
 };
 
 enum member_verdict {

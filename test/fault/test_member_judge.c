@@ -54,7 +54,7 @@ static enum pyr_err try(int number, const struct ask *ask, struct member_answer 
         stamp.base_sequence = ask->sequence;
     }
     size_t bytes = builder_seal(&builder, &stamp).count;
-    const struct member_request request = {ask->token, ask->expected_end};
+    const struct member_request request = {ask->token, ask->expected_end, 0};
     err = member_append_if(member, bytes, &request, ret_answer, NULL);
     member_unreserve(member);
     return err;
@@ -361,7 +361,7 @@ TEST(judge, waits_for_its_opening_batch)
     struct bytes_mut room;
     assert_int_equal(member_reserve(member, 100, &room, NULL), PYR_OK);
     memset(room.data, 0, 100);
-    const struct member_request any = {NO, NO};
+    const struct member_request any = {NO, NO, 0};
     CHECK(member_append_if(member, 100, &any, &answer, NULL) != PYR_OK);
     CHECK_INT(member_raise_token(member, 1, &answer, NULL), PYR_ERR_BUSY);
     member_unreserve(member);
