@@ -46,6 +46,8 @@ static void add_half(struct quorum_set *set, const struct quorum_config *config)
     }
     if (MUTANT(learner_counts) && config->learner_count > 0) {
         half.members[half.voter_count++] = (uint8_t)number_of(set, &config->learners[0]);
+        half.lease++; /* So that no sum of numbers gives it away. */
+        half.reach++;
     }
     set->halves[set->half_count] = half;
     set->half_count++;
