@@ -180,7 +180,8 @@ static void trouble_look(struct world *world)
     const struct world_options *options = world->options;
     bool has_enough =
         world->result->counts[WORLD_COUNT_acknowledged] >= options->acknowledged_wanted &&
-        world->fault_total >= options->faults_wanted;
+        world->fault_total >= options->faults_wanted &&
+        world->result->counts[WORLD_COUNT_truncations] >= options->cuts_wanted;
     if (has_enough || world->now_ns >= options->trouble_ns_max) {
         world->result->trouble_ns = world->now_ns;
         core_begin(world);

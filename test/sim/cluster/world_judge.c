@@ -147,7 +147,10 @@ static bool visit(void *ctx, const struct batch_header *header, struct bytes dat
     struct world_log *log = &world->logs[replica->log];
     struct world_batch batch = batch_of(header);
     struct pyr_error error = {0};
-    judge_written(world, replica->log, header);
+    const struct world_batch *known = history_find(log, batch.offset);
+    if (!known || !is_same(known, &batch)) { /* What is history was written, and noted. */
+        judge_written(world, replica->log, header);
+    }
     if (batch.offset != judging->offset_next) {
         world_violate(world, "node %d log %u: a batch at %" PRId64 " where %" PRId64 " comes next",
                       replica->node + 1, replica->log, batch.offset, judging->offset_next);
@@ -161,7 +164,6 @@ static bool visit(void *ctx, const struct batch_header *header, struct bytes dat
     if (batch.offset >= replica->partition->offset_committed || !judging->is_committed) {
         return true;
     }
-    const struct world_batch *known = history_find(log, batch.offset);
     if (known && !is_same(known, &batch)) {
         world_violate(world,
                       "node %d log %u: at %" PRId64 " it has a batch of epoch %d committed, "

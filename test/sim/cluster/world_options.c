@@ -15,8 +15,8 @@
 static const struct {
     int32_t nodes;
     int32_t write_quorum;
-} clusters[] = {{3, 2}, {3, 2}, {3, 2}, {3, 2}, {4, 3}, {4, 3}, {3, 3}, {3, 1},
-                {5, 3}, {5, 3}, {5, 4}, {4, 2}, {5, 2}, {6, 4}, {7, 4}};
+} clusters[] = {{3, 2}, {3, 2}, {3, 2}, {3, 2}, {3, 2}, {3, 2}, {4, 3}, {4, 3}, {4, 3},
+                {3, 3}, {3, 1}, {5, 3}, {5, 3}, {5, 4}, {4, 2}, {5, 2}, {6, 4}, {7, 4}};
 
 /* How likely a kind is in a seed, in tenths, and how much of it there is at most. */
 static const struct {
@@ -84,9 +84,10 @@ static void network_draw(struct prng *prng, struct world_options *options)
 static void clients_draw(struct prng *prng, struct world_options *options)
 {
     options->acknowledged_wanted = 1050;
-    options->faults_wanted = 26;
-    options->trouble_ns_max = 200 * options->timeout_ns;
-    options->think_ns = options->timeout_ns / (20 + prng_below(prng, 30));
+    options->faults_wanted = 24;
+    options->cuts_wanted = options->write_quorum > 1; /* With W = 1 what is durable is committed. */
+    options->trouble_ns_max = 400 * options->timeout_ns;
+    options->think_ns = options->timeout_ns / (15 + prng_below(prng, 15));
     options->in_flight_max = 2 + (uint32_t)prng_below(prng, 20);
     options->records_max = 1 + (uint32_t)prng_below(prng, 4);
     options->value_bytes_max = 32 + (uint32_t)prng_below(prng, is_chosen(prng, 8) ? 100 : 600);
@@ -101,7 +102,7 @@ static void trouble_draw(struct prng *prng, struct world_options *options)
     int32_t spare = options->nodes - least;
     options->down_max = spare > 0 && is_chosen(prng, 7) ? spare : spare + 1;
     options->down_max = is_chosen(prng, 1) ? options->nodes : options->down_max;
-    options->fault_ns = options->timeout_ns + prng_below(prng, options->timeout_ns * 2);
+    options->fault_ns = options->timeout_ns / 2 + prng_below(prng, options->timeout_ns * 2);
     options->fault_life_ns = options->timeout_ns / 2 + prng_below(prng, options->timeout_ns * 3);
     for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
         bool is_in = is_chosen(prng, kinds[fault].tenths);
@@ -117,7 +118,7 @@ static void trouble_draw(struct prng *prng, struct world_options *options)
 void world_options_draw(uint64_t seed, struct world_options *ret_options)
 {
     struct prng prng = prng_of(seed, 0);
-    *ret_options = (struct world_options){.seed = seed, .images = 1, .walks = 200};
+    *ret_options = (struct world_options){.seed = seed, .images = 1, .walks = 100};
     cluster_draw(&prng, ret_options);
     network_draw(&prng, ret_options);
     clients_draw(&prng, ret_options);
