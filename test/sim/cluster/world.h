@@ -69,9 +69,9 @@ enum {
     X(slow_disk, "a node's disk is a hundred times slower")                            \
     X(sync_error, "a write or sync of the journal fails: the node stops and starts")   \
     X(wall_jump, "a wall clock jumps by hours")                                        \
+    X(disk_full, "a disk is full for a while")                                         \
     X(hand_over, "a leader is asked to hand over")                                     \
     /* -- */                                                                           \
-    X(disk_full, "a disk is full for a while")                                         \
     X(damage, "a bit of a node's disk flips while it is down")                         \
     X(empty_disk, "a node comes back with an empty disk")                              \
     X(roll_back, "a node comes back with the disk of an earlier moment")
@@ -85,36 +85,37 @@ enum world_fault {
 };
 
 /* What is counted beside the faults, X(name). */
-#define WORLD_COUNTS(X)                                                            \
-    X(acknowledged)    /* Batches, once each. */                                   \
-    X(lost)            /* Proposals whose place another batch took; */             \
-    X(unknown)         /* or whose leader fell first. */                           \
-    X(refused)         /* Proposals that a node did not take, */                   \
-    X(busy)            /* or had no room for. */                                   \
-    X(starts)          /* Of nodes, after the first. */                            \
-    X(crashes)         /* Of nodes, for whatever reason, */                        \
-    X(crashes_opening) /* and of those, while they recovered. */                   \
-    X(promises)                                                                    \
-    X(openings)       /* Leaders that began an epoch, */                           \
-    X(leader_changes) /* and of those, not the same node as before in that log. */ \
-    X(rivals)         /* Openings while another one believed itself the leader. */ \
-    X(truncations)    /* Logs that were cut. */                                    \
-    X(letters)        /* Sent. */                                                  \
-    X(letters_lost)                                                                \
-    X(letters_cut)                                                                 \
-    X(letters_repeated)                                                            \
-    X(letters_late) /* Overtaken by later ones. */                                 \
-    X(letters_down) /* That met nobody. */                                         \
-    X(letters_refused)                                                             \
-    X(letters_spoiled)                                                             \
-    X(beats)                                                                       \
-    X(reads)         /* Of committed ranges on some replica. */                    \
-    X(lease_reads)   /* At a leader that held a lease, */                          \
-    X(barrier_reads) /* at one that had asked around since, */                     \
-    X(quorum_reads)  /* and at any node that had asked R. */                       \
-    X(checkpoints)                                                                 \
-    X(images) /* Crash images that were opened to find acknowledged batches. */    \
-    X(walks)  /* Whole logs that were held against the history. */                 \
+#define WORLD_COUNTS(X)                                                                          \
+    X(acknowledged) /* Batches, once each. */                                                    \
+    X(lost)         /* Proposals whose place another batch took; */                              \
+    X(unknown)      /* or whose leader fell first. */                                            \
+    X(refused)      /* Proposals that a node did not take, */                                    \
+    X(busy)         /* or had no room for. */                                                    \
+    X(starts)       /* Of nodes, after the first. */                                             \
+    X(crashes)      /* Of nodes, for whatever reason, */                                         \
+    X(stops)        /* Starts that ended with a clear error, as damage or a full disk excuse. */ \
+    X(crashes_opening) /* and of those, while they recovered. */                                 \
+    X(promises)                                                                                  \
+    X(openings)       /* Leaders that began an epoch, */                                         \
+    X(leader_changes) /* and of those, not the same node as before in that log. */               \
+    X(rivals)         /* Openings while another one believed itself the leader. */               \
+    X(truncations)    /* Logs that were cut. */                                                  \
+    X(letters)        /* Sent. */                                                                \
+    X(letters_lost)                                                                              \
+    X(letters_cut)                                                                               \
+    X(letters_repeated)                                                                          \
+    X(letters_late) /* Overtaken by later ones. */                                               \
+    X(letters_down) /* That met nobody. */                                                       \
+    X(letters_refused)                                                                           \
+    X(letters_spoiled)                                                                           \
+    X(beats)                                                                                     \
+    X(reads)         /* Of committed ranges on some replica. */                                  \
+    X(lease_reads)   /* At a leader that held a lease, */                                        \
+    X(barrier_reads) /* at one that had asked around since, */                                   \
+    X(quorum_reads)  /* and at any node that had asked R. */                                     \
+    X(checkpoints)                                                                               \
+    X(images) /* Crash images that were opened to find acknowledged batches. */                  \
+    X(walks)  /* Whole logs that were held against the history. */                               \
     X(events) /* Of everything that happened. */
 
 enum world_count {

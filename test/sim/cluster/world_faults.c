@@ -97,6 +97,11 @@ static void latency_set(struct world *world, struct world_node *node)
     }
 }
 
+static void space_set(struct world_node *node, bool is_full)
+{
+    sim_disk_set_space(node->disk, is_full ? 0 : UINT64_MAX);
+}
+
 static void lasting(struct world *world, const struct world_active *active, bool is_begin)
 {
     struct world_node *node = &world->nodes[active->node];
@@ -125,12 +130,17 @@ static void lasting(struct world *world, const struct world_active *active, bool
     case WORLD_FAULT_slow_disk:
         count = &node->slow_disk;
         break;
+    case WORLD_FAULT_disk_full:
+        count = &node->full_disk;
+        break;
     default:
         return;
     }
     *count = is_begin ? *count + 1 : *count - (*count > 0);
     if (active->fault == WORLD_FAULT_slow_disk) {
         latency_set(world, node);
+    } else if (active->fault == WORLD_FAULT_disk_full) {
+        space_set(node, *count > 0);
     }
 }
 
@@ -290,6 +300,41 @@ static bool hand_over(struct world *world)
     return true;
 }
 
+/* Let a node fall and its disk be another when it comes back. As many nodes may lose what they have
+ * acknowledged, over the whole run, as the configuration can lose: E - 1 that forgot could not
+ * elect against a write quorum, and W - 1 that forgot leave a copy. */
+static bool disk_change(struct world *world, struct world_node *node, enum world_fault fault)
+{
+    int32_t election = quorum_election(&world->config.rules);
+    int32_t write = world->options->write_quorum;
+    int32_t most = (election < write ? election : write) - 1;
+    int32_t forgetful = node->is_forgetful ? 0 : 1;
+    for (int32_t number = 0; number < world->options->nodes; number++) {
+        forgetful += world->nodes[number].is_forgetful;
+    }
+    if (forgetful > most || !crash(world, node->number, world->options->fault_life_ns)) {
+        return false;
+    }
+    node->is_forgetful = true;
+    if (fault == WORLD_FAULT_damage) {
+        char path[PATH_BYTES_MAX];
+        size_t file = prng_below(&world->fault_prng, sim_disk_file_count(node->disk));
+        int64_t bytes =
+            sim_disk_file(node->disk, file, (struct bytes_mut){(uint8_t *)path, sizeof path});
+        if (bytes > 0) {
+            (void)sim_disk_flip(node->disk, path,
+                                (int64_t)prng_below(&world->fault_prng, (uint64_t)bytes),
+                                (uint32_t)prng_below(&world->fault_prng, 8));
+        }
+        return true;
+    }
+    sim_disk_destroy(node->disk);
+    node->disk = fault == WORLD_FAULT_empty_disk || !node->disk_before
+                     ? world_disk_create(world->options)
+                     : sim_disk_copy(node->disk_before);
+    return true;
+}
+
 static bool begin(struct world *world, enum world_fault fault)
 {
     int32_t number = draw_node(world);
@@ -319,6 +364,7 @@ static bool begin(struct world *world, enum world_fault fault)
     case WORLD_FAULT_storm:
     case WORLD_FAULT_slow_link:
     case WORLD_FAULT_slow_disk:
+    case WORLD_FAULT_disk_full:
         return lasting_begin(world, fault, number);
     case WORLD_FAULT_pause:
         return pause_node(world, node);
@@ -328,10 +374,10 @@ static bool begin(struct world *world, enum world_fault fault)
         return wall_jump(world, node);
     case WORLD_FAULT_hand_over:
         return hand_over(world);
-    case WORLD_FAULT_disk_full:
     case WORLD_FAULT_damage:
     case WORLD_FAULT_empty_disk:
     case WORLD_FAULT_roll_back:
+        return disk_change(world, node, fault);
     case WORLD_FAULT_END:
         return false;
     }

@@ -5,6 +5,7 @@
  *     world 7             one seed, with what happened in it
  *     world 7 2000        all of a range, and the sums; the first violations by seed
  *     world 7 -h [-l]     one seed with its history on standard error; -l: and all letters
+ *     world 1 99 nodes=5 disk_full=8      with other numbers or weights than those drawn
  *
  * Each seed runs in a child, so that an assertion that fails names its seed.
  */
@@ -16,6 +17,16 @@
 
 #include "sim/cluster/world.h"
 
+/* What the command line says. */
+struct wish {
+    uint64_t seed_first;
+    uint64_t seed_end; /* 0: one seed. */
+    bool has_history;
+    bool has_letters;
+    int change_count;
+    char **changes; /* name=value, of numbers and of weights. */
+};
+
 struct sums {
     uint64_t seeds;
     uint64_t counted;
@@ -23,6 +34,43 @@ struct sums {
     uint64_t heal_ns_max;
     struct world_result sum;
 };
+
+static bool change(struct world_options *options, const char *name, size_t count, uint64_t value)
+{
+#define WORLD_NUMBER(group, type, field, kind, least, most, text)       \
+    if (strlen(#field) == count && strncmp(#field, name, count) == 0) { \
+        options->field = (type)value;                                   \
+        return true;                                                    \
+    }
+#include "sim/cluster/world_numbers.def"
+#undef WORLD_NUMBER
+    for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
+        const char *known = world_fault_name((enum world_fault)fault);
+        if (strlen(known) == count && strncmp(known, name, count) == 0) {
+            options->weights[fault] = (uint32_t)value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Draw the options of @seed and change what @wish changes. */
+static void draw(const struct wish *wish, uint64_t seed, struct world_options *options)
+{
+    world_options_draw(seed, options);
+    options->history = wish->has_history ? stderr : NULL;
+    options->has_letters = wish->has_letters;
+    for (int index = 0; index < wish->change_count; index++) {
+        const char *text = wish->changes[index];
+        const char *equal = strchr(text, '=');
+        bool is_known =
+            equal && change(options, text, (size_t)(equal - text), strtoull(equal + 1, NULL, 10));
+        if (!is_known) {
+            (void)fprintf(stderr, "world: '%s' is no number and no fault\n", text);
+            exit(2);
+        }
+    }
+}
 
 static void print_result(const struct world_result *result, uint64_t seeds)
 {
@@ -59,7 +107,7 @@ static void add(struct sums *sums, uint64_t seed, const struct world_result *res
 
 /* Run seeds from *@seed to below @seed_end in a child, which writes its results; return when it is
  * done or dead. */
-static void run_child(uint64_t *seed, uint64_t seed_end, struct sums *sums)
+static void run_child(const struct wish *wish, uint64_t *seed, struct sums *sums)
 {
     int ends[2];
     if (pipe(ends) != 0) {
@@ -67,10 +115,10 @@ static void run_child(uint64_t *seed, uint64_t seed_end, struct sums *sums)
     }
     pid_t child = fork();
     if (child == 0) {
-        for (uint64_t at = *seed; at < seed_end; at++) {
+        for (uint64_t at = *seed; at < wish->seed_end; at++) {
             struct world_options options;
             struct world_result result;
-            world_options_draw(at, &options);
+            draw(wish, at, &options);
             world_run(&options, &result);
             if (write(ends[1], &result, sizeof result) != (ssize_t)sizeof result) {
                 _exit(1);
@@ -101,13 +149,11 @@ static void run_child(uint64_t *seed, uint64_t seed_end, struct sums *sums)
     }
 }
 
-static int run_one(uint64_t seed, bool has_history, bool has_letters)
+static int run_one(const struct wish *wish)
 {
     struct world_options options;
     struct world_result result;
-    world_options_draw(seed, &options);
-    options.history = has_history ? stderr : NULL;
-    options.has_letters = has_letters;
+    draw(wish, wish->seed_first, &options);
     world_options_print(&options, stdout);
     (void)fflush(stdout);
     world_run(&options, &result);
@@ -125,14 +171,24 @@ int main(int count, char **arguments)
         (void)fprintf(stderr, "world: which seed?\n");
         return 2;
     }
-    uint64_t seed = strtoull(arguments[1], NULL, 10);
-    if (count == 2 || arguments[2][0] == '-') {
-        return run_one(seed, count > 2, count > 3);
+    struct wish wish = {.seed_first = strtoull(arguments[1], NULL, 10)};
+    int at = 2;
+    for (; at < count && !strchr(arguments[at], '='); at++) {
+        wish.has_history |= strcmp(arguments[at], "-h") == 0;
+        wish.has_letters |= strcmp(arguments[at], "-l") == 0;
+        if (arguments[at][0] != '-') {
+            wish.seed_end = strtoull(arguments[at], NULL, 10) + 1;
+        }
     }
-    uint64_t seed_end = strtoull(arguments[2], NULL, 10) + 1;
+    wish.changes = arguments + at;
+    wish.change_count = count - at;
+    if (wish.seed_end == 0) {
+        return run_one(&wish);
+    }
+    uint64_t seed = wish.seed_first;
     struct sums sums = {0};
-    while (seed < seed_end) {
-        run_child(&seed, seed_end, &sums);
+    while (seed < wish.seed_end) {
+        run_child(&wish, &seed, &sums);
     }
     print_result(&sums.sum, sums.seeds);
     (void)printf("%" PRIu64 " seeds, %" PRIu64 " count, %" PRIu64 " bad, %.1f virtual s, healed in "

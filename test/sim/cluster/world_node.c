@@ -106,15 +106,14 @@ static void sim_begin(struct world *world, struct world_node *node)
                                  (int64_t)(world->now_ns / NS_PER_MS));
 }
 
-/* Let the node fall in the middle of its recovery, if that is drawn. The disk is being recorded. */
-static bool falls_opening(struct world *world, struct world_node *node)
+/* Let the node fall in the middle of its recovery, which was recorded from event @first on. */
+static bool falls_opening(struct world *world, struct world_node *node, size_t first)
 {
-    sim_record_stop(node->disk);
     size_t count = sim_record_count(node->disk);
-    if (count == 0) {
+    if (count == first) {
         return false;
     }
-    size_t event = (size_t)prng_below(&world->node_prng, count);
+    size_t event = first + (size_t)prng_below(&world->node_prng, count - first);
     uint64_t mark = 0;
     struct sim_disk *image =
         sim_record_image(node->disk, event, SIM_CRASH_RANDOM, prng_next(&world->node_prng), &mark);
@@ -137,13 +136,29 @@ static void node_start(struct world *world, struct world_node *node)
     bool is_recorded = !is_first && world->phase == PHASE_TROUBLE &&
                        prng_below(&world->node_prng, THOUSAND) < world->options->crash_opening;
     node->incarnation++;
+    if (world->options->weights[WORLD_FAULT_roll_back] > 0 && !is_first) {
+        sim_disk_destroy(node->disk_before);
+        node->disk_before = sim_disk_copy(node->disk);
+    }
     sim_begin(world, node);
+    size_t recorded_first = sim_record_count(node->disk);
     if (is_recorded) {
         sim_record_start(node->disk);
     }
     node->state = NODE_OPENING;
     bool is_open = world_disk_open(world->options, node, &error);
-    if (is_open && is_recorded && falls_opening(world, node)) {
+    if (is_recorded) {
+        sim_record_stop(node->disk);
+    }
+    if (is_open && is_recorded && falls_opening(world, node, recorded_first)) {
+        return;
+    }
+    bool is_excused = node->full_disk > 0 || node->is_forgetful;
+    if (!is_open && is_excused) { /* A clear stop. */
+        world_disk_leave(node);
+        node->state = NODE_DOWN;
+        node->start_ns = world->now_ns + world->options->fault_life_ns + 1;
+        world_count(world, WORLD_COUNT_stops);
         return;
     }
     if (!is_open || !members_open(world, node, &error)) {
@@ -282,7 +297,7 @@ static bool falls_now(struct world *world, struct world_node *node)
 {
     struct pyr_error error;
     if (shard_health(node->shard, &error) != PYR_OK) {
-        if (!node->may_fail) {
+        if (!node->may_fail && !node->is_forgetful) {
             world_violate(world, "node %d: %s", node->number + 1, error.message);
         }
         return true;

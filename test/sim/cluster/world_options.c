@@ -44,6 +44,7 @@ static const struct {
     [WORLD_FAULT_slow_disk] = {4, 8},
     [WORLD_FAULT_sync_error] = {4, 6},
     [WORLD_FAULT_wall_jump] = {4, 8},
+    [WORLD_FAULT_disk_full] = {3, 6},
     [WORLD_FAULT_hand_over] = {5, 12},
 };
 

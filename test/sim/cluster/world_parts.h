@@ -163,8 +163,10 @@ struct world_node {
     uint32_t crash_after; /* So many events from now; 0: not. */
     bool crash_at_promise;
     bool crash_at_lead;
-    bool may_fail; /* A failing sync was injected. */
+    bool may_fail;     /* A failing sync was injected. */
+    bool is_forgetful; /* Its disk was damaged or changed. */
     uint32_t slow_disk;
+    uint32_t full_disk;
     uint32_t reads;    /* Under way here. */
     uint32_t impaired; /* Faults that hold it back. */
 

@@ -188,6 +188,12 @@ void judge_start(struct world *world, struct world_replica *replica)
 {
     const struct replica *core = member_replica(replica->member);
     const struct epoch_table *epochs = &core->epochs;
+    bool is_forgetful = world->nodes[replica->node].is_forgetful;
+    if (is_forgetful) {
+        replica->promise_told = core->promise;
+        replica->promise_durable = core->promise;
+        replica->durable_end = 0;
+    }
     if (core->promise < replica->promise_told || core->promise < replica->promise_durable) {
         world_violate(world, "node %d log %u: comes back with promise %d, it had told %d",
                       replica->node + 1, replica->log, core->promise, replica->promise_told);

@@ -51,6 +51,7 @@ static bool segment_visit(struct walk_state *walk)
     struct segment_run run = {0};
     int64_t offset = walk->offset;
     enum pyr_err err = partition_view_take(partition, offset, &place, &view, &error);
+    bool is_taken = err == PYR_OK;
     if (err == PYR_OK && view.kind == PARTITION_VIEW_SEGMENT) {
         const struct segment_read want = {.offset = offset,
                                           .offset_end = view.offset_end,
@@ -62,8 +63,11 @@ static bool segment_visit(struct walk_state *walk)
     if (run.handle) {
         segment_handle_release(run.handle);
     }
-    if (err == PYR_OK) {
+    if (is_taken) {
         partition_view_release(partition, &view);
+    }
+    if (err == PYR_ERR_CORRUPT && world->nodes[walk->replica->node].is_forgetful) {
+        return false; /* Its disk was damaged, and it says so. */
     }
     if (err != PYR_OK || (is_good && walk->offset == offset)) {
         world_violate(world, "node %d log %u: reading at %lld: %s", walk->replica->node + 1,
