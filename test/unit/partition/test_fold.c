@@ -203,36 +203,44 @@ static void check_snapshot(const struct fold *fold)
     fold_forget(&other);
 }
 
+/* Cut, commit or append, as drawn. */
+static void happen(struct fold *fold, struct prng *prng, int32_t epoch)
+{
+    uint64_t draw = prng_below(prng, 40);
+    int64_t place = prng_between(prng, batches_below(paper.committed), paper.count);
+    if (draw == 0) {
+        paper_cut(fold, (int)place);
+    } else if (draw == 1) {
+        paper_commit(fold, place > 0 ? paper.ends[place - 1] : 0);
+    } else {
+        put_drawn(fold, prng, epoch);
+    }
+}
+
+static void walk(uint64_t seed)
+{
+    struct prng prng = prng_of(seed, 1);
+    struct fold fold;
+    paper_begin();
+    fold_init(&fold, io);
+    fold_begin(&fold, 0, 0);
+    for (int step = 0; paper.count < BATCHES_MAX - 1; step++) {
+        happen(&fold, &prng, 1025 * (1 + step / 20));
+        if (step % 7 == 0) {
+            check_plain(&fold, paper.count);
+            check_snapshot(&fold);
+        }
+    }
+    check_plain(&fold, paper.count);
+    fold_forget(&fold);
+    paper_end();
+}
+
 /* FOL-1: whatever is appended, committed and cut. */
 TEST(fold, is_what_the_log_says)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct prng prng = prng_of(seed, 1);
-        struct fold fold;
-        paper_begin();
-        fold_init(&fold, io);
-        fold_begin(&fold, 0, 0);
-        for (int step = 0; paper.count < BATCHES_MAX - 1; step++) {
-            uint64_t draw = prng_below(&prng, 40);
-            if (draw == 0) {
-                int64_t from = batches_below(paper.committed);
-                int kept = (int)prng_between(&prng, from, paper.count);
-                paper_cut(&fold, kept);
-            } else if (draw == 1 && paper.count > 0) {
-                int64_t from = batches_below(paper.committed);
-                int64_t place = prng_between(&prng, from, paper.count);
-                paper_commit(&fold, place > 0 ? paper.ends[place - 1] : 0);
-            } else {
-                put_drawn(&fold, &prng, 1025 * (1 + step / 20));
-            }
-            if (step % 7 == 0) {
-                check_plain(&fold, paper.count);
-                check_snapshot(&fold);
-            }
-        }
-        check_plain(&fold, paper.count);
-        fold_forget(&fold);
-        paper_end();
+        walk(seed);
     }
 }
 
