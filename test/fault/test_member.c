@@ -361,6 +361,34 @@ TEST(member, hands_over_when_its_disk_is_full)
     members_end();
 }
 
+/* A letter may come when the store has failed and nobody has told the member: it fails, with the
+ * store's reason, and the process goes on. */
+TEST(member, fails_when_a_letter_finds_its_store_failed)
+{
+    members_begin(2, 0);
+    int lead = members_lead_wait();
+    members_level_wait();
+    struct member_node *node = &members.nodes[(lead + 1) % MEMBERS];
+    struct pyr_error error = {0};
+    (void)err_set(&error, PYR_ERR_IO, "the disk is gone");
+    struct member_proposal proposal = {0};
+    shard_fail(node->life.shard, &error);
+
+    assert_int_equal(members_append(lead, 1, &proposal), PYR_OK);
+    for (uint32_t index = 0; index < members.letter_count; index++) {
+        if (members.letters[index].to == node->number) {
+            enum pyr_err err = member_receive(node->member, &members.letters[index].letter, NULL);
+            CHECK(err == PYR_OK || err == PYR_ERR_FAILED);
+        }
+    }
+
+    CHECK_INT(member_health(node->member, &error), PYR_ERR_FAILED);
+    CHECK(strstr(error.message, "the disk is gone"));
+    members_stop(node->number, true);
+    members_level_wait();
+    members_end();
+}
+
 /* MEM-3: a batch that lost a bit on its way is not followed, and comes again. */
 TEST(member, refuses_damaged_batches)
 {
