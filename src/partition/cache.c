@@ -460,6 +460,20 @@ struct bytes cache_chunk_part(const struct cache_chunk *chunk,
     return (struct bytes){chunk->data + first, place->position - first};
 }
 
+int64_t cache_chunk_floor(const struct cache_chunk *chunk,
+                          int64_t offset,
+                          struct cache_place *place)
+{
+    ASSERT(chunk_holds(chunk, offset));
+    ASSERT(place->position <= chunk->bytes_used || place->serial != chunk->serial);
+
+    if (place->serial != chunk->serial || place->offset > offset) { /* CCH-5 */
+        *place = (struct cache_place){.serial = chunk->serial, .offset = chunk->offset_first};
+    }
+    place_walk(chunk, offset, place);
+    return place->offset;
+}
+
 struct cache_chunk *cache_unwritten(struct cache_log *log)
 {
     ASSERT(log->bytes_unwritten <= log->bytes);

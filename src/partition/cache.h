@@ -198,6 +198,12 @@ struct bytes cache_chunk_part(const struct cache_chunk *chunk,
                               int64_t offset_end,
                               struct cache_place *place);
 
+/** Return where the batch of @chunk begins that holds @offset, which the chunk does. @place is as
+ * for cache_chunk_part, and ends there. */
+int64_t cache_chunk_floor(const struct cache_chunk *chunk,
+                          int64_t offset,
+                          struct cache_place *place);
+
 /** Return the first chunk of @log with unwritten bytes, or NULL. Borrows. */
 struct cache_chunk *cache_unwritten(struct cache_log *log);
 

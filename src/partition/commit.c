@@ -67,6 +67,23 @@ void partition_commit_written(struct partition *partition)
     commit_advance(partition);
 }
 
+/* Return @offset, or where the batch begins that it lies in: what is told from outside may lie in
+ * the midst of one, and of no batch a part is committed. */
+static int64_t commit_floor(struct partition *partition, int64_t offset)
+{
+    ASSERT(offset > partition->offset_committed);
+    ASSERT(partition->offset_written <= partition->offset_committed); /* PAR-9 */
+
+    if (offset == partition->offset_end) {
+        return offset;
+    }
+    struct cache_chunk *chunk = cache_acquire(&partition->cached, offset);
+    ASSERT(chunk); /* PAR-9: nothing at or past the commit point leaves the cache. */
+    int64_t floor = cache_chunk_floor(chunk, offset, &partition->commit_place);
+    cache_chunk_release(chunk);
+    return floor;
+}
+
 enum pyr_err partition_commit_to(struct partition *partition,
                                  int64_t offset,
                                  struct pyr_error *reterr)
@@ -78,6 +95,9 @@ enum pyr_err partition_commit_to(struct partition *partition,
         return err_set(reterr, PYR_ERR_OUT_OF_RANGE,
                        "log '%s': offset %" PRId64 " is past the end %" PRId64, partition->name,
                        offset, partition->offset_end);
+    }
+    if (offset > partition->offset_committed) {
+        offset = commit_floor(partition, offset);
     }
     if (offset > partition->offset_committed) { /* PAR-3 */
         partition->offset_committed = offset;

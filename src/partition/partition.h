@@ -147,6 +147,7 @@ struct partition {
     struct fold *fold; /* Of its member, fed with all that happens to the log; NULL: none. */
 
     struct cache_log cached;
+    struct cache_place commit_place; /* Where the last commit ended. */
     struct segment_log *segments;
     uint8_t *tail;          /* One block: */
     uint32_t tail_bytes;    /* the bytes of the segment's last block below the synced end. */
