@@ -61,12 +61,18 @@ static enum pyr_err run_append(struct member *member,
 
     struct batch_header header;
     enum pyr_err err = batch_header_read(*batches, &header, NULL);
-    while (err == PYR_OK && header.base_offset < member->partition->offset_end) {
+    while (err == PYR_OK && header.base_offset < member->partition->offset_end &&
+           header.bytes < batches->count) {
         *batches = (struct bytes){batches->data + header.bytes, batches->count - header.bytes};
-        ASSERT(batches->count > 0);
         err = batch_header_read(*batches, &header, NULL);
     }
     ASSERT(err == PYR_OK); /* MEM-3 */
+    if (header.base_offset != member->partition->offset_end) {
+        return err_set(reterr, PYR_ERR_FAILED,
+                       "log '%s': the leader's batches of epoch %" PRId32
+                       " do not end at offset %" PRId64 " as those here do",
+                       member->partition->name, header.epoch, member->partition->offset_end);
+    }
     size_t taken = 0;
     err = partition_follow(member->partition, *batches, 0, &taken, reterr);
     *batches = (struct bytes){batches->data + taken, batches->count - taken};

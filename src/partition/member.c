@@ -367,8 +367,13 @@ enum pyr_err member_receive(struct member *member,
                             struct pyr_error *reterr)
 {
     ASSERT(member->partition);
-    ASSERT(letter->message.kind < REPLICA_MESSAGE_KINDS);
+    ASSERT(letter->batches.data || letter->batches.count == 0);
 
+    if (letter->message.kind >= REPLICA_MESSAGE_KINDS) {
+        member->counts.letters_bad++;
+        return err_set(reterr, PYR_ERR_INVALID, "log '%s': a message of unknown kind %d",
+                       member->partition->name, (int)letter->message.kind);
+    }
     enum pyr_err err = member_health(member, reterr);
     if (err == PYR_OK && (member_waits(member) || member->is_stopping)) {
         member->counts.letters_busy++;

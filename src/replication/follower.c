@@ -125,7 +125,8 @@ static bool batches_make_sense(const struct replica_message *message)
     bool is_risen =
         is_empty || (epoch_is_valid(batches->epoch) && batches->epoch >= batches->before.epoch &&
                      batches->epoch <= message->epoch);
-    return batches->before.end >= 0 && batches->offset_end >= batches->before.end && is_risen;
+    return batches->before.end >= 0 && batches->before.epoch <= message->epoch &&
+           batches->offset_end >= batches->before.end && is_risen;
 }
 
 void follower_append(struct replica *replica, const struct replica_event *event, int32_t member)

@@ -65,6 +65,9 @@ int32_t replica_find(const struct replica *replica, const struct quorum_member *
     ASSERT(replica->peer_count >= replica->set.member_count);
     ASSERT(replica->peer_count <= REPLICA_PEERS_MAX);
 
+    if (!epoch_node_is_valid(member->node)) {
+        return QUORUM_NO_MEMBER; /* Anything may come, and a stranger's place may be empty. */
+    }
     int32_t voters = replica->set.member_count;
     int32_t number = quorum_set_find(&replica->set, member);
     for (int32_t peer = voters; number == QUORUM_NO_MEMBER && peer < replica->peer_count; peer++) {
@@ -116,9 +119,12 @@ int32_t peers_sender(struct replica *replica, const struct replica_event *event)
     }
     bool asks = message->kind == REPLICA_PREVOTE || message->kind == REPLICA_VOTE ||
                 message->kind == REPLICA_APPEND || message->kind == REPLICA_TAIL;
+    if (!epoch_node_is_valid(from->node) || !asks) {
+        return QUORUM_NO_MEMBER;
+    }
     bool is_self = quorum_member_equal(from, &replica->self.from);
     bool is_explained = !is_other_disk(replica, from) || message->config_end > replica->config_end;
-    if (!asks || is_self || !is_explained) {
+    if (is_self || !is_explained) {
         return QUORUM_NO_MEMBER;
     }
     replica->strangers[1] = *from;

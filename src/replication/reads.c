@@ -57,7 +57,7 @@ void reads_answer(struct quorum_read *read,
     bool is_asked = tail->number == read->number || MUTANT(read_takes_stale_answer);
     bool is_ours = tail->run == replica->self.run && is_asked; /* QRD-1 */
     bool counts = is_ours && member != QUORUM_NO_MEMBER && reads_asks(read, replica, member);
-    if (counts && tail->log.end >= 0) {
+    if (counts && tail->log.end >= 0 && tail->log.epoch >= EPOCH_NONE) {
         read->answers[member] = tail->log;
     }
     if (is_ours && message->config_end > read->config_end) {

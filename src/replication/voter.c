@@ -41,6 +41,9 @@ static bool would_grant(const struct replica *replica,
     bool is_handed = candidacy->handed_over != EPOCH_NONE &&
                      candidacy->handed_over == replica->promise && message->kind == REPLICA_VOTE;
     bool is_free = is_handed || !is_bound(replica, now_ns);
+    if (candidacy->log.end < 0) {
+        return false; /* Anything may come. */
+    }
     bool is_level = quorum_candidate_is_level(candidacy->log, epochs_position(&replica->epochs)) ||
                     MUTANT(vote_without_log);
     return is_free && is_level && message->epoch > replica->promise;
