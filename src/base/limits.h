@@ -117,11 +117,12 @@
 
 /* A log's fold is saved after so many bytes of batches, which is what a start reads at most behind
  * it; a stop saves it after this share of them. What is read at once; and how soon a fold that
- * failed is tried again. */
+ * failed is tried again, and how often that time doubles: each try reads the log. */
 #define FOLD_SAVE_BYTES      ((uint64_t)(16 * MIB))
 #define FOLD_SAVE_STOP_SHARE 16
 #define FOLD_READ_BYTES      ((size_t)(256 * KIB))
 #define FOLD_RETRY_NS        UINT64_C(1000000000)
+#define FOLD_RETRY_DOUBLINGS 10
 
 /* The most operations in flight on one loop: the kernel's ring is sized by it. */
 #define IO_OPS_MAX 4096

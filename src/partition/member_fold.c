@@ -7,8 +7,8 @@
  *      a cut that is too deep, no memory --> nothing is known --> as at the open, in a step
  *
  * Reading blocks. That is how a start is; later it is rare: more batches would have to be cut than
- * undos are kept, or memory be short. What cannot be read is tried again now and then, and judging
- * says what is wrong; the log itself goes on.
+ * undos are kept, or memory be short. What cannot be read is tried again, less and less often, and
+ * judging says what is wrong; the log itself goes on.
  *
  * Why a job writes the file and nothing waits for it: it saves time and nothing else. What is ahead
  * of the log after a crash, since the log lost what was committed elsewhere and not yet on this
@@ -207,10 +207,13 @@ void member_fold_build(struct member *member)
     member->counts.fold_builds++;
     member->fold_failure = log_fold(member);
     if (member->fold_failure != PYR_OK) {
+        uint64_t wait_ns = FOLD_RETRY_NS << member->fold_failures;
+        member->fold_failures += member->fold_failures < FOLD_RETRY_DOUBLINGS;
+        member->fold_retry_ns = io_now_mono_ns(partition->shard->io) + wait_ns;
         fold_forget(&member->fold);
-        member->fold_retry_ns = io_now_mono_ns(partition->shard->io) + FOLD_RETRY_NS;
         return;
     }
+    member->fold_failures = 0;
     ASSERT(member->fold.conditions.offset_end == partition->offset_end); /* FOL-1 */
 }
 

@@ -57,6 +57,7 @@ struct member {
     struct fold fold;          /* What is known by folding the log. */
     struct fold_save *saving;  /* A snapshot of it, under way or done. */
     enum pyr_err fold_failure; /* Why it is not known. */
+    uint32_t fold_failures;    /* In a row. */
     uint64_t fold_retry_ns;
 };
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "fault/member_case.h"
+#include "io/testing.h"
 #include "io/transfer.h"
 #include "lib/case.h"
 #include "partition/member_inner.h"
@@ -572,6 +573,39 @@ TEST(judge, folds_anew_what_it_forgot)
     CHECK_INT(answer.verdict, MEMBER_REPEATED);
     CHECK_INT(answer.proposal.offset, last.offset);
     CHECK_INT(member_counts(member)->fold_builds, 2);
+    folds_check();
+    members_end();
+}
+
+/* Whichever allocation of a fold fails: nothing is known, nothing is lost, and the next try knows
+ * it all. */
+TEST(judge, folds_without_memory_when_there_is_some)
+{
+    members_begin(2, 64 << 10);
+    int lead = members_lead_wait();
+    (void)fill(lead, 0, 60);
+    struct member *member = members.nodes[lead].member;
+    struct io *io = members.nodes[lead].life.io;
+    uint64_t failures = 0;
+    bool is_over = false;
+    for (uint64_t nth = 1; !is_over; nth++) {
+        fold_forget(&member->fold);
+        uint64_t live = io_testing_allocations_live(io);
+        io_testing_fail_allocation(io, nth);
+        uint64_t before = io_testing_allocations(io);
+        member_fold_build(member);
+        is_over = io_testing_allocations(io) < before + nth;
+        io_testing_fail_allocation(io, 0);
+        if (!member->fold.is_known) {
+            CHECK_INT(member->fold_failure, PYR_ERR_NO_MEMORY);
+            CHECK_INT(io_testing_allocations_live(io), live);
+            failures++;
+            member->fold_retry_ns = 0;
+            members_turn();
+        }
+        CHECK(!is_over || member->fold.is_known);
+    }
+    CHECK(failures >= 3);
     folds_check();
     members_end();
 }
