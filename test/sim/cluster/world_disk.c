@@ -35,13 +35,12 @@ static enum pyr_err open_logs(const struct world_options *options,
         char name[16];
         (void)snprintf(name, sizeof name, "log-%u", log);
         log_options.id.value[0] = (uint8_t)(1 + log);
-        do {
-            err = shard_partition_open(node->shard, name, &log_options,
-                                       &node->replicas[log].partition, reterr);
-            if (err == PYR_ERR_BUSY) {
-                turn(node);
-            }
-        } while (err == PYR_ERR_BUSY);
+        struct partition **place = &node->replicas[log].partition;
+        err = shard_partition_open(node->shard, name, &log_options, place, reterr);
+        while (err == PYR_ERR_BUSY) {
+            turn(node);
+            err = shard_partition_open(node->shard, name, &log_options, place, reterr);
+        }
     }
     return err;
 }

@@ -75,13 +75,17 @@ static void node_cut(struct world *world, const struct world_active *active, boo
     node->impaired = is_begin ? node->impaired + 1 : node->impaired - (node->impaired > 0);
 }
 
+static bool are_parted(const struct world_active *split, int32_t from, int32_t to)
+{
+    return (split->group >> from & 1) != (split->group >> to & 1);
+}
+
 static void group_cut(struct world *world, const struct world_active *active, bool is_begin)
 {
-    for (int32_t from = 0; from < world->options->nodes; from++) {
-        for (int32_t to = 0; to < world->options->nodes; to++) {
-            if ((active->group >> from & 1) != (active->group >> to & 1)) {
-                link_cut(world, from, to, is_begin);
-            }
+    int32_t nodes = world->options->nodes;
+    for (int32_t link = 0; link < nodes * nodes; link++) {
+        if (are_parted(active, link / nodes, link % nodes)) {
+            link_cut(world, link / nodes, link % nodes, is_begin);
         }
     }
 }
@@ -414,6 +418,18 @@ static void plan(struct world *world)
     world->next_ns[ACTOR_FAULTS] = next_ns;
 }
 
+static void fault_begin(struct world *world)
+{
+    enum world_fault fault = draw_fault(world);
+    world->fault_next_ns =
+        world->now_ns + 1 + world_around(&world->fault_prng, world->options->fault_ns);
+    HISTORY(world, NOBODY, WORLD_LOGS_MAX, "fault: %s", world_fault_name(fault));
+    if (fault != WORLD_FAULT_END && begin(world, fault)) {
+        world->result->faults[fault]++;
+        world->fault_total++;
+    }
+}
+
 void faults_happen(struct world *world)
 {
     for (uint32_t index = world->active_count; index > 0; index--) {
@@ -422,14 +438,7 @@ void faults_happen(struct world *world)
         }
     }
     if (world->fault_next_ns <= world->now_ns) {
-        world->fault_next_ns =
-            world->now_ns + 1 + world_around(&world->fault_prng, world->options->fault_ns);
-        enum world_fault fault = draw_fault(world);
-        HISTORY(world, NOBODY, WORLD_LOGS_MAX, "fault: %s", world_fault_name(fault));
-        if (fault != WORLD_FAULT_END && begin(world, fault)) {
-            world->result->faults[fault]++;
-            world->fault_total++;
-        }
+        fault_begin(world);
     }
     plan(world);
 }

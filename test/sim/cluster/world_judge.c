@@ -208,6 +208,17 @@ static void look_committed(struct world *world, struct world_replica *replica)
 
 /* -- The look -- */
 
+/* A member that takes no part any more has a reason, which is its disk's. */
+static void look_health(struct world *world, const struct world_replica *replica)
+{
+    struct pyr_error error;
+    if (!world->is_over && member_health(replica->member, &error) != PYR_OK &&
+        shard_health(replica->partition->shard, &error) == PYR_OK) {
+        (void)member_health(replica->member, &error);
+        world_violate(world, "node %d log %u: %s", replica->node + 1, replica->log, error.message);
+    }
+}
+
 void judge_look(struct world *world, struct world_replica *replica)
 {
     static const char *const roles[] = {"follows", "stands", "leads", "stands still"};
@@ -230,12 +241,7 @@ void judge_look(struct world *world, struct world_replica *replica)
     if (replica->proposal_count > 0) {
         clients_look(world, replica);
     }
-    struct pyr_error error;
-    if (!world->is_over && member_health(replica->member, &error) != PYR_OK &&
-        shard_health(replica->partition->shard, &error) == PYR_OK) {
-        (void)member_health(replica->member, &error);
-        world_violate(world, "node %d log %u: %s", replica->node + 1, replica->log, error.message);
-    }
+    look_health(world, replica);
     uint32_t walks = world->options->walks;
     if (walks > 0 && prng_below(&world->judge_prng, MILLION) < walks && !world->is_over) {
         judge_walk(world, replica, false);

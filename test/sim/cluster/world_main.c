@@ -35,18 +35,35 @@ struct sums {
     struct world_result sum;
 };
 
+static bool is_called(const char *known, const char *name, size_t count)
+{
+    return strlen(known) == count && strncmp(known, name, count) == 0;
+}
+
 static bool change(struct world_options *options, const char *name, size_t count, uint64_t value)
 {
-#define WORLD_NUMBER(group, type, field, kind, least, most, text)       \
-    if (strlen(#field) == count && strncmp(#field, name, count) == 0) { \
-        options->field = (type)value;                                   \
-        return true;                                                    \
-    }
+    static const struct {
+        const char *name;
+        size_t offset;
+        size_t bytes;
+    } numbers[] = {
+
+#define WORLD_NUMBER(group, type, field, kind, least, most, text) \
+    {#field, offsetof(struct world_options, field), sizeof(type)},
 #include "sim/cluster/world_numbers.def"
 #undef WORLD_NUMBER
+    };
+    for (size_t index = 0; index < sizeof numbers / sizeof numbers[0]; index++) {
+        uint32_t narrow = (uint32_t)value;
+        bool is_narrow = numbers[index].bytes == sizeof narrow;
+        if (is_called(numbers[index].name, name, count)) {
+            memcpy((char *)options + numbers[index].offset,
+                   is_narrow ? (const void *)&narrow : (const void *)&value, numbers[index].bytes);
+            return true;
+        }
+    }
     for (int fault = 0; fault < WORLD_FAULT_END; fault++) {
-        const char *known = world_fault_name((enum world_fault)fault);
-        if (strlen(known) == count && strncmp(known, name, count) == 0) {
+        if (is_called(world_fault_name((enum world_fault)fault), name, count)) {
             options->weights[fault] = (uint32_t)value;
             return true;
         }
@@ -105,6 +122,36 @@ static void add(struct sums *sums, uint64_t seed, const struct world_result *res
     }
 }
 
+_Noreturn static void child_main(const struct wish *wish, uint64_t seed, int out)
+{
+    for (; seed < wish->seed_end; seed++) {
+        struct world_options options;
+        struct world_result result;
+        draw(wish, seed, &options);
+        world_run(&options, &result);
+        if (write(out, &result, sizeof result) != (ssize_t)sizeof result) {
+            _exit(1);
+        }
+    }
+    _exit(0);
+}
+
+/* Take in results until the child has no more. */
+static void results_take(int in, uint64_t *seed, struct sums *sums)
+{
+    struct world_result result;
+    size_t got = 0;
+    ssize_t more = read(in, &result, sizeof result);
+    while (more > 0) {
+        got += (size_t)more;
+        if (got == sizeof result) {
+            add(sums, (*seed)++, &result);
+            got = 0;
+        }
+        more = read(in, (char *)&result + got, sizeof result - got);
+    }
+}
+
 /* Run seeds from *@seed to below @seed_end in a child, which writes its results; return when it is
  * done or dead. */
 static void run_child(const struct wish *wish, uint64_t *seed, struct sums *sums)
@@ -115,31 +162,10 @@ static void run_child(const struct wish *wish, uint64_t *seed, struct sums *sums
     }
     pid_t child = fork();
     if (child == 0) {
-        for (uint64_t at = *seed; at < wish->seed_end; at++) {
-            struct world_options options;
-            struct world_result result;
-            draw(wish, at, &options);
-            world_run(&options, &result);
-            if (write(ends[1], &result, sizeof result) != (ssize_t)sizeof result) {
-                _exit(1);
-            }
-        }
-        _exit(0);
+        child_main(wish, *seed, ends[1]);
     }
     (void)close(ends[1]);
-    struct world_result result;
-    size_t got = 0;
-    for (;;) {
-        ssize_t more = read(ends[0], (char *)&result + got, sizeof result - got);
-        if (more <= 0) {
-            break;
-        }
-        got += (size_t)more;
-        if (got == sizeof result) {
-            add(sums, (*seed)++, &result);
-            got = 0;
-        }
-    }
+    results_take(ends[0], seed, sums);
     (void)close(ends[0]);
     int status = 0;
     (void)waitpid(child, &status, 0);

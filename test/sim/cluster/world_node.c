@@ -250,6 +250,18 @@ void node_deinit(struct world *world, struct world_node *node)
 
 /* -- Turn -- */
 
+/* Send @beat to all others. */
+static void beat_send(struct world *world, struct world_letter *beat)
+{
+    for (int32_t other = 0; other < world->options->nodes; other++) {
+        beat->to = other;
+        if (other != beat->from) {
+            world_count(world, WORLD_COUNT_beats);
+            network_send(world, beat);
+        }
+    }
+}
+
 static void beats_send(struct world *world, struct world_node *node)
 {
     uint64_t now_ns = sim_now_ns(node->sim);
@@ -263,13 +275,7 @@ static void beats_send(struct world *world, struct world_node *node)
         if (!member_leads(node->replicas[log].member, &letter.epoch)) {
             continue;
         }
-        for (int32_t other = 0; other < world->options->nodes; other++) {
-            letter.to = other;
-            if (other != node->number) {
-                world_count(world, WORLD_COUNT_beats);
-                network_send(world, &letter);
-            }
-        }
+        beat_send(world, &letter);
     }
 }
 

@@ -412,7 +412,7 @@ void judge_send(struct world *world,
                 const struct world_letter *letter);
 
 /** Note that the batch with @header was written. */
-void judge_written(struct world *world, uint32_t log, const struct batch_header *header);
+void judge_written(struct world *world, uint32_t index, const struct batch_header *header);
 
 /** Note that a client was told that @proposal, made at @replica, is committed. */
 void judge_acknowledge(struct world *world,
@@ -430,7 +430,7 @@ void judge_read(struct world *world, struct world_replica *replica);
 void judge_walk(struct world *world, struct world_replica *replica, bool is_final);
 
 /** Return on how many nodes the batch of @epoch that ends at @offset_end is durable. */
-int32_t judge_copies(struct world *world, uint32_t log, int32_t epoch, int64_t offset_end);
+int32_t judge_copies(struct world *world, uint32_t index, int32_t epoch, int64_t offset_end);
 
 void judge_init(struct world *world);
 void judge_deinit(struct world *world);
@@ -451,11 +451,7 @@ void history_line(struct world *world, int32_t node, uint32_t log, const char *f
 void history_letter(struct world *world, const struct world_letter *letter, const char *what);
 
 /* Whether history_line would print: so that nothing is computed for nobody. */
-#define HISTORY(world, ...)                     \
-    do {                                        \
-        if ((world)->options->history) {        \
-            history_line((world), __VA_ARGS__); \
-        }                                       \
-    } while (0)
+#define HISTORY(world, ...) \
+    ((world)->options->history ? history_line((world), __VA_ARGS__) : (void)0)
 
 #endif /* CLUSTER_WORLD_PARTS_H */

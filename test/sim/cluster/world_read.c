@@ -78,6 +78,20 @@ static bool segment_visit(struct walk_state *walk)
     return is_good;
 }
 
+/* Go on in a chunk of the cache, whose rest may be of a batch that ends above: then that is all. */
+static bool chunk_visit(struct walk_state *walk, struct cache_chunk *chunk)
+{
+    int64_t before = walk->offset;
+    struct bytes part =
+        cache_chunk_part(chunk, walk->offset, walk->offset_end, &walk->replica->place);
+    bool is_good = run_visit(walk, part);
+    cache_chunk_release(chunk);
+    if (walk->offset == before) {
+        walk->offset = walk->offset_end;
+    }
+    return is_good;
+}
+
 bool read_walk(struct world *world,
                struct world_replica *replica,
                int64_t offset,
@@ -87,26 +101,13 @@ bool read_walk(struct world *world,
 {
     struct walk_state walk = {world, replica, offset, offset_end, visit, ctx};
     struct partition *partition = replica->partition;
-    while (walk.offset < offset_end) {
+    bool is_good = true;
+    while (is_good && walk.offset < offset_end) {
         struct cache_chunk *chunk = cache_acquire(&partition->cached, walk.offset);
         if (!chunk && walk.offset >= partition->offset_committed) {
             return true;
         }
-        bool is_good = true;
-        if (chunk) {
-            int64_t before = walk.offset;
-            struct bytes part = cache_chunk_part(chunk, walk.offset, offset_end, &replica->place);
-            is_good = run_visit(&walk, part);
-            cache_chunk_release(chunk);
-            if (is_good && walk.offset == before) {
-                return true; /* The rest is of a batch that ends above. */
-            }
-        } else {
-            is_good = segment_visit(&walk);
-        }
-        if (!is_good) {
-            return false;
-        }
+        is_good = chunk ? chunk_visit(&walk, chunk) : segment_visit(&walk);
     }
-    return true;
+    return is_good;
 }
