@@ -354,6 +354,12 @@ static enum pyr_err options_check(struct partition *partition,
         return err_set(reterr, PYR_ERR_FOREIGN, "the replica '%s' found here is of another log",
                        partition->name);
     }
+    if (options->policy == PARTITION_POLICY_OS) { /* Nobody would ask for a sync, ever. */
+        return err_set(reterr, PYR_ERR_UNSUPPORTED,
+                       "log '%s': a replica acknowledges what is on stable storage, which policy "
+                       "'os' never waits for",
+                       partition->name);
+    }
     if (!options->is_cached || options->retention_ms > 0 || options->retention_bytes > 0 ||
         options->is_compacted) {
         return err_set(reterr, PYR_ERR_UNSUPPORTED,

@@ -458,11 +458,15 @@ TEST(member, is_not_opened_alone_or_as_another_log)
     enum pyr_err foreign = shard_partition_open(life->shard, "replica-0", &options, &log, NULL);
     options.id.value[0] = 7;
     options.id.value[1] = 7;
+    options.policy = PARTITION_POLICY_OS;
+    enum pyr_err unsynced = shard_partition_open(life->shard, "replica-0", &options, &log, NULL);
+    options.policy = PARTITION_POLICY_ALWAYS;
     options.retention_ms = 1000;
     enum pyr_err aging = shard_partition_open(life->shard, "replica-0", &options, &log, NULL);
 
     CHECK_INT(alone, PYR_ERR_INVALID);
     CHECK_INT(foreign, PYR_ERR_FOREIGN);
+    CHECK_INT(unsynced, PYR_ERR_UNSUPPORTED);
     CHECK_INT(aging, PYR_ERR_UNSUPPORTED);
     shard_case_end(life);
     members_end();
