@@ -15,7 +15,10 @@
  *
  * Only what is committed can leave the cache, so an append that waits takes from the commit behind
  * it as much as is here already: else a follower far behind would wait for room that only this very
- * commit makes. The leader's beats are heard for the same reason.
+ * commit makes. The leader's beats are heard for the same reason. But a leader may fall before it
+ * tells of that commit, and then who waits must not wait for ever, nor keep its vote from the next:
+ * an append that waits for a timeout, or past whom a newer epoch speaks, is left as it is. It was a
+ * shorter letter then, and what was not taken comes again.
  */
 #include <inttypes.h>
 
@@ -197,6 +200,7 @@ static void rest_keep(struct member *member, uint32_t index, struct bytes batche
     ASSERT(replica->effect_count - index <= MEMBER_REST_MAX);
 
     member->counts.waits++;
+    member->waits_ns = io_now_mono_ns(member->partition->shard->io);
     member->rest_first = 0;
     member->rest_count = replica->effect_count - index;
     memcpy(member->rest, &replica->effects[index], member->rest_count * sizeof member->rest[0]);
@@ -267,6 +271,29 @@ void effects_resume(struct member *member)
         member->rest_count--;
     }
     effects_drop(member);
+}
+
+uint64_t effects_patience_ns(const struct member *member)
+{
+    ASSERT(member_waits(member));
+    ASSERT(member->replica.timeout_ns > 0);
+
+    bool is_append = member->rest[member->rest_first].kind == REPLICA_EFFECT_APPEND;
+    return is_append ? member->waits_ns + member->replica.timeout_ns : UINT64_MAX;
+}
+
+void effects_shorten(struct member *member)
+{
+    ASSERT(member->failure.code == PYR_OK);
+    ASSERT(member->rest_count <= MEMBER_REST_MAX);
+
+    bool is_append =
+        member_waits(member) && member->rest[member->rest_first].kind == REPLICA_EFFECT_APPEND;
+    if (is_append) {
+        member->counts.shortened++;
+        effects_drop(member);
+        replica_undone(&member->replica, member->partition->offset_end); /* MEM-1 */
+    }
 }
 
 bool effects_allow_durable(const struct member *member)

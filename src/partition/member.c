@@ -297,6 +297,10 @@ static void member_go_on(struct member *member)
         if (member_waits(member)) {
             effects_resume(member);
         }
+        if (member->failure.code == PYR_OK && member_waits(member) &&
+            io_now_mono_ns(member->partition->shard->io) >= effects_patience_ns(member)) {
+            effects_shorten(member);
+        }
         is_news = false;
         if (member->failure.code == PYR_OK) {
             is_news = tell_durable(member);
@@ -331,10 +335,14 @@ uint64_t member_deadline_ns(const struct member *member)
 {
     ASSERT(member->partition);
 
+    bool is_over = member->failure.code != PYR_OK || member->is_stopping;
+    if (is_over) {
+        return UINT64_MAX;
+    }
     /* What waits for room is woken by what makes room: no time is told meanwhile, and a timer for
      * it would fire over and over at one instant. */
-    bool is_over = member->failure.code != PYR_OK || member->is_stopping || member_waits(member);
-    return is_over ? UINT64_MAX : replica_deadline_ns(&member->replica);
+    return member_waits(member) ? effects_patience_ns(member)
+                                : replica_deadline_ns(&member->replica);
 }
 
 /* -- Letters -- */
@@ -375,6 +383,9 @@ enum pyr_err member_receive(struct member *member,
                        member->partition->name, (int)letter->message.kind);
     }
     enum pyr_err err = member_health(member, reterr);
+    if (err == PYR_OK && letter->message.epoch > member->replica.promise) {
+        effects_shorten(member); /* Somebody newer speaks. */
+    }
     if (err == PYR_OK && (member_waits(member) || member->is_stopping)) {
         member->counts.letters_busy++;
         err = err_set(reterr, PYR_ERR_BUSY, "log '%s' waits for room", member->partition->name);
@@ -405,7 +416,9 @@ bool member_leads(const struct member *member, int32_t *ret_epoch)
     ASSERT(ret_epoch);
 
     *ret_epoch = member->replica.promise;
-    return member->replica.role == REPLICA_LEADER && member->failure.code == PYR_OK;
+    /* A leader waits for nothing but room for its opening batch; others may have it meanwhile. */
+    return member->replica.role == REPLICA_LEADER && member->failure.code == PYR_OK &&
+           !member_waits(member);
 }
 
 /* Return whether the core may be told something now that may as well be lost. */
@@ -426,6 +439,9 @@ bool member_heard(struct member *member,
     ASSERT(member->partition);
     ASSERT(number <= REPLICA_STRANGER_ASKING);
 
+    if (member->failure.code == PYR_OK && epoch > replica->promise) {
+        effects_shorten(member); /* Somebody newer speaks. */
+    }
     if (member_waits(member)) {
         effects_commit(member, number, epoch, committed);
     }

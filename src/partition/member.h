@@ -74,7 +74,8 @@ struct member_counts {
     uint64_t openings;
     uint64_t letters_bad; /* Refused because their batches are. */
     uint64_t letters_busy;
-    uint64_t waits; /* Steps whose effects had to wait. */
+    uint64_t waits;     /* Steps whose effects had to wait, */
+    uint64_t shortened; /* and of those, appends that were left as they were. */
     uint64_t segment_reads;
     uint64_t segment_read_errors;
     uint64_t fold_builds;    /* How often the log was folded anew, the open included; */

@@ -41,7 +41,8 @@ struct member {
     bool is_stopping;
     bool has_reserved; /* Somebody builds a batch. */
 
-    /* What waits for room in the log. */
+    /* What waits for room in the log, and since when. */
+    uint64_t waits_ns;
     uint32_t rest_first;
     uint32_t rest_count;
     struct replica_effect rest[MEMBER_REST_MAX];
@@ -98,6 +99,13 @@ void effects_resume(struct member *member);
 /** Take from a beat of peer @number, the leader of @epoch, that everything below @committed is,
  * while effects wait: it makes the room that they wait for. */
 void effects_commit(struct member *member, int32_t number, int32_t epoch, int64_t committed);
+
+/** Return until when what waits may wait. */
+uint64_t effects_patience_ns(const struct member *member);
+
+/** Leave an append that waits as it is: what it took, it has, and the rest was not in the letter.
+ */
+void effects_shorten(struct member *member);
 
 /** Drop what waits. */
 void effects_drop(struct member *member);

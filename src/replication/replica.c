@@ -405,3 +405,14 @@ bool replica_barrier_holds(const struct replica *replica, uint64_t since_ns)
     uint64_t confirmed_ns = confirmed_since_ns(replica, UINT64_MAX);
     return confirmed_ns > (MUTANT(barrier_reuses_confirmation) ? 0 : since_ns); /* RPL-8 */
 }
+
+void replica_undone(struct replica *replica, int64_t offset_end)
+{
+    ASSERT(replica->role != REPLICA_LEADER);
+    ASSERT(offset_end <= replica->epochs.offset_end);
+
+    epochs_truncate(&replica->epochs, offset_end);
+    replica->alike = replica->alike < offset_end ? replica->alike : offset_end;
+    replica->durable = replica->durable < offset_end ? replica->durable : offset_end;
+    replica->committed = replica->committed < offset_end ? replica->committed : offset_end;
+}

@@ -256,6 +256,14 @@ void replica_init(struct replica *replica, const struct replica_start *start);
  * any replica that shares them. */
 void replica_step(struct replica *replica, const struct replica_event *event);
 
+/**
+ * Note that of the batches which the last step appended the log took only those below @offset_end.
+ *
+ * It is as if the letter had ended there, and its answer had been lost: the leader finds out, and
+ * sends the rest again.
+ */
+void replica_undone(struct replica *replica, int64_t offset_end);
+
 /** Return when the step wants to be called with TIME. */
 static inline uint64_t replica_deadline_ns(const struct replica *replica)
 {

@@ -277,6 +277,45 @@ TEST(member, reads_nothing_old_while_its_log_waits_for_room)
     members_end();
 }
 
+/* Who waits for room gives its vote all the same: the leader whose commit would make room has
+ * fallen, and two of three must find another. */
+TEST(member, elects_while_it_waits_for_room)
+{
+    members_begin(2, 1 << 20);
+    int lead = members_lead_wait();
+    members_level_wait();
+    int small = (lead + 1) % MEMBERS;
+    int third = (lead + 2) % MEMBERS;
+    struct member_proposal proposal = {0};
+    members_stop(small, false);
+    members_stop(third, false);
+    members.cache_bytes = 64 << 10;
+    members_start(small);
+    for (int turn = 0; turn < 50; turn++) {
+        members_turn();
+    }
+    for (uint64_t value = 0; value < 16; value++) {
+        assert_int_equal(members_append(lead, value, &proposal), PYR_OK);
+    }
+
+    for (int turn = 0; turn < 20 && member_counts(members.nodes[small].member)->waits == 0;
+         turn++) {
+        members_turn();
+    }
+    CHECK(member_counts(members.nodes[small].member)->waits > 0);
+    members_stop(lead, true);
+    members_start(third);
+
+    int next = members_lead_wait();
+    CHECK(next != lead);
+    CHECK_INT(members_append(next, 99, &proposal), PYR_OK);
+    members_level_wait();
+    members_start(lead);
+    members_level_wait();
+    members_check();
+    members_end();
+}
+
 /* What is not committed has to be kept at a start, however little memory the node has now. */
 TEST(member, starts_with_a_smaller_cache_than_it_needs)
 {
