@@ -88,6 +88,7 @@ void sim_tally_mark(struct sim_tally *tally, struct sim_range range)
     }
     if (tally->range_count == tally->range_room) {
         tally->range_room *= 2;
+        ASSERT(tally->range_room > 0);
         tally->ranges = realloc(tally->ranges, tally->range_room * sizeof *tally->ranges);
         ASSERT(tally->ranges);
     }

@@ -145,7 +145,7 @@ static enum pyr_err control_append(struct member *member,
 {
     struct partition *partition = member->partition;
     struct cache_chunk *chunk = partition->cached.last;
-    ASSERT(chunk && chunk->is_reserved);
+    ASSERT(cache_is_reserved(&partition->cached));
     ASSERT(chunk->bytes_max - chunk->bytes_used >= CONTROL_BATCH_BYTES_MAX);
 
     uint8_t held[CONTROL_BATCH_BYTES_MAX];
@@ -192,7 +192,7 @@ static enum pyr_err batch_read(const struct member *member,
                                struct pyr_error *reterr)
 {
     const struct cache_chunk *chunk = member->partition->cached.last;
-    ASSERT(chunk && chunk->is_reserved);
+    ASSERT(cache_is_reserved(&member->partition->cached));
     ASSERT(bytes <= chunk->bytes_max - chunk->bytes_used);
 
     struct batch_header header;

@@ -195,6 +195,7 @@ static int64_t batches_build(uint8_t *data,
                              uint8_t byte)
 {
     *ret_bytes = 0;
+    data[0] = byte;
     bool is_far = offset < 0 || offset > INT64_MAX / 2;
     for (int batch = 0; !is_far && batch < byte % 4; batch++) {
         struct builder builder;

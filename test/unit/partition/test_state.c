@@ -114,7 +114,8 @@ TEST(state_row, carries_the_batches_of_a_replica)
     put.is_replicated = true;
     put.cached_bytes = 5;
     size_t bytes = body_build(body, &put);
-    memcpy(body + bytes - 5, "batch", 5);
+    static const uint8_t batch[5] = {1, 2, 3, 4, 5};
+    memcpy(body + bytes - sizeof batch, batch, sizeof batch);
     struct log_state got;
     size_t position = state_header_bytes();
 
@@ -123,7 +124,7 @@ TEST(state_row, carries_the_batches_of_a_replica)
     CHECK_INT(err, PYR_OK);
     CHECK(got.is_replicated);
     CHECK_INT(got.cached.count, 5);
-    CHECK_INT(memcmp(got.cached.data, "batch", 5), 0);
+    CHECK_INT(memcmp(got.cached.data, batch, sizeof batch), 0);
 }
 
 /* Folders of the first version are still opened: their rows end with the tail. */

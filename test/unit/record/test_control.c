@@ -16,6 +16,7 @@ static struct bytes_mut build(uint8_t *memory,
                               int32_t epoch)
 {
     struct bytes_mut room = {memory, CONTROL_BATCH_BYTES_MAX};
+    memset(memory, 0xa5, CONTROL_BATCH_BYTES_MAX);
     struct bytes_mut batch = control_build(room, control, GOLDEN_TIMESTAMP);
     batch_set_offset_and_epoch(batch, offset, epoch);
     return batch;
